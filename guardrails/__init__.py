@@ -1,0 +1,36 @@
+"""Guardrails: strings in, verdict out. NeMo Guardrails runs inside, no import of it leaks out.
+
+Imports none of the other packages. Importing this one is cheap: the heavy modules (NeMo takes
+about a second) load when `open_rails` is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from guardrails.config import GuardrailsConfig
+from guardrails.errors import GuardrailsError, RailsConfigError
+from guardrails.schema import Context, Direction, Verdict
+
+if TYPE_CHECKING:
+    from guardrails.rails import Rails, open_rails
+
+__all__ = [
+    "Context",
+    "Direction",
+    "GuardrailsConfig",
+    "GuardrailsError",
+    "Rails",
+    "RailsConfigError",
+    "Verdict",
+    "open_rails",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `Rails` and `open_rails` on first use (PEP 562)."""
+    if name in {"Rails", "open_rails"}:
+        from guardrails import rails
+
+        return getattr(rails, name)
+    raise AttributeError(f"module 'guardrails' has no attribute {name!r}")

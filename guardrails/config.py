@@ -1,0 +1,147 @@
+"""Settings of the rails: the `guardrails` section of the configuration file.
+
+Which rails run, and in what order, is written in `rails_dir/config.yml`; here are their knobs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A section whose unknown keys are errors, not silently dropped wishes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InjectionConfig(Section):
+    """Rail `check injection`: attempts to override or to extract the instructions."""
+
+    margin: float = Field(
+        0.12,
+        ge=-1,
+        le=1,
+        description="Block when a text is nearer to the attack seeds than to the benign seeds by "
+        "more than this, in cosine. Lower catches more and blocks more honest questions.",
+    )
+    neighbours: int = Field(
+        5, ge=1, le=50, description="How many nearest seeds of each kind are averaged."
+    )
+    attack_seeds: Path = Field(
+        Path("seeds/attack.txt"), description="Example attacks, one a line, below rails_dir."
+    )
+    benign_seeds: Path = Field(
+        Path("seeds/benign.txt"),
+        description="Honest questions, one a line, below rails_dir; add your own site's.",
+    )
+    phrases: Path = Field(
+        Path("phrases/injection.txt"),
+        description="Further phrases to block, one a line, below rails_dir; * is up to 4 words.",
+    )
+    max_chars: int = Field(
+        50_000,
+        ge=1_000,
+        le=500_000,
+        description="A longer message is blocked: nothing goes on unexamined.",
+    )
+    max_windows: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="Most pieces of one long message that are embedded; suspicious ones first.",
+    )
+
+
+class HiddenConfig(Section):
+    """Rail `check hidden instructions`: text in a document that speaks to the model."""
+
+    phrases: Path = Field(
+        Path("phrases/hidden.txt"),
+        description="Further phrases to block, one a line, below rails_dir; * is up to 4 words.",
+    )
+    max_chars: int = Field(
+        50_000, ge=1_000, le=500_000, description="A longer passage is blocked unread."
+    )
+
+
+class GroundedConfig(Section):
+    """Rail `check grounded`: every sentence of an answer must rest on a retrieved passage."""
+
+    threshold: float = Field(
+        0.55, ge=0, le=1, description="Least support (0 to 1) that lets a sentence through."
+    )
+    similarity_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of embedding similarity in the support; the rest is shared words.",
+    )
+    check_facts: bool = Field(
+        True,
+        description="Block a sentence with a number, option or identifier that no passage holds, "
+        "or with the opposite sense of the passage.",
+    )
+    candidates: int = Field(
+        6, ge=1, le=64, description="How many passage sentences are compared by embedding."
+    )
+    cache_sentences: int = Field(
+        4096, ge=16, le=1_000_000, description="Passage sentences whose embeddings are kept."
+    )
+    max_chars: int = Field(
+        50_000, ge=1_000, le=500_000, description="A longer answer text is blocked unread."
+    )
+
+
+class InputConfig(Section):
+    """Rails on what a user sends."""
+
+    injection: InjectionConfig = Field(
+        default_factory=InjectionConfig, description="Prompt injection and jailbreaks."
+    )
+    max_history: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="Most earlier turns that are judged; a longer history is blocked.",
+    )
+
+
+class RetrievalConfig(Section):
+    """Rails on what was retrieved."""
+
+    hidden: HiddenConfig = Field(
+        default_factory=HiddenConfig, description="Instructions hidden in documents."
+    )
+
+
+class OutputConfig(Section):
+    """Rails on what the model says."""
+
+    grounded: GroundedConfig = Field(
+        default_factory=GroundedConfig, description="Sentences without support in the passages."
+    )
+
+
+class GuardrailsConfig(Section):
+    """The `guardrails` section."""
+
+    enabled: bool = Field(
+        True, description="False lets every text through, unexamined. For experiments only."
+    )
+    rails_dir: Path = Field(
+        Path("configs/guardrails"),
+        description="Folder with NeMo's config.yml, the flows (*.co), seeds and phrases.",
+    )
+    cache_verdicts: int = Field(
+        2048,
+        ge=0,
+        le=1_000_000,
+        description="Verdicts kept by hash of text and context, so that history is judged once.",
+    )
+    input: InputConfig = Field(default_factory=InputConfig, description="Rails on questions.")
+    retrieval: RetrievalConfig = Field(
+        default_factory=RetrievalConfig, description="Rails on retrieved passages."
+    )
+    output: OutputConfig = Field(default_factory=OutputConfig, description="Rails on answers.")

@@ -1,0 +1,55 @@
+"""Instructions in a document that speak to the model instead of the reader.
+
+Not caught: a payload that reads like part of the document or like an ordinary task ("what is the
+capital of ..."). The prompt must mark passages as data, and the answer is checked again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from guardrails.detectors.canonical import TAG_BASE, canonical, flat, is_invisible
+from guardrails.detectors.hidden_patterns import COMMENT_ORDERS, IN_DOCUMENTS
+from guardrails.detectors.patterns import Pattern, first_match
+from guardrails.schema import Verdict
+
+RAIL = "check hidden instructions"
+COMMENT = re.compile(r"<!--(.{1,4000}?)-->", re.DOTALL)
+# Word processors leave single zero-width characters; a message hidden in them takes dozens.
+INVISIBLE_RUN = 12
+TAGS = 4
+
+
+def check_hidden(text: str, *, max_chars: int, extra: Sequence[Pattern] = ()) -> Verdict:
+    """Block a passage with instructions for the model or with smuggled text."""
+    if len(text) > max_chars:
+        reason = f"passage is longer than {max_chars} characters"
+        return Verdict(False, RAIL, reason, text, "too_long", 1.0)
+    smuggled = hidden_characters(text)
+    if smuggled:
+        return Verdict(False, RAIL, smuggled, text, "hidden_text", 1.0)
+    lines = canonical(text)
+    one_line = flat(lines)
+    hit = first_match((*IN_DOCUMENTS, *extra), (one_line, lines))
+    if hit is None and "<!--" in one_line:
+        hit = first_match(COMMENT_ORDERS, (match[1] for match in COMMENT.finditer(one_line)))
+    if hit is not None:
+        return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
+    return Verdict(True, RAIL, "", text)
+
+
+def hidden_characters(text: str) -> str:
+    """What is wrong with the invisible characters of the text, or an empty string."""
+    if text.isascii():
+        return ""
+    tags = sum(0x20 <= ord(char) - TAG_BASE <= 0x7E for char in text)
+    # Flags of regions (England, Scotland) are spelled with a black flag and at most six tags.
+    if tags - 6 * text.count("\U0001f3f4") >= TAGS:
+        return f"{tags} invisible tag characters"
+    run = 0
+    for char in text:
+        run = run + 1 if is_invisible(char) else 0
+        if run >= INVISIBLE_RUN:
+            return f"{run} or more invisible characters in a row"
+    return ""

@@ -1,0 +1,98 @@
+"""Reading a rails folder so that a mistake in it stops the start instead of opening the rails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from nemoguardrails import LLMRails, RailsConfig
+
+from guardrails.errors import RailsConfigError
+
+DIRECTIONS = ("input", "retrieval", "output")
+SYSTEM_FLOWS = "llm_flows.co"
+
+
+def read_config(rails_dir: Path) -> RailsConfig:
+    """Parse config.yml and the Colang files of a folder."""
+    path = rails_dir / "config.yml"
+    if not path.is_file():
+        raise RailsConfigError(
+            f"{path} is missing; set guardrails.rails_dir to the folder that holds config.yml and "
+            "the *.co files (the repository's is configs/guardrails)"
+        )
+    _check_yaml(path)
+    try:
+        return RailsConfig.from_path(str(rails_dir))
+    except Exception as error:  # NeMo and its Colang parser raise bare Exception
+        raise RailsConfigError(
+            f"{rails_dir} cannot be read: {error}; correct config.yml or the *.co files there"
+        ) from error
+
+
+def _check_yaml(path: Path) -> None:
+    """Each direction must be written down: NeMo takes a misspelled key for "no rails"."""
+    try:
+        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RailsConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise RailsConfigError(f"{path} must hold a mapping with the key `rails`")
+    version = str(values.get("colang_version", "1.0"))
+    if version != "1.0":
+        raise RailsConfigError(
+            f"{path}: colang_version is {version}; write the flows in Colang 1.0, "
+            "the only version whose rails can be run one direction at a time"
+        )
+    rails = values.get("rails")
+    for name in DIRECTIONS:
+        section = rails.get(name) if isinstance(rails, dict) else None
+        flows = section.get("flows") if isinstance(section, dict) else None
+        if not isinstance(flows, list) or not all(isinstance(flow, str) for flow in flows):
+            raise RailsConfigError(
+                f"{path}: rails.{name}.flows must be a list of flow names; "
+                "write an empty list [] to run without rails in that direction"
+            )
+
+
+def check_flows(engine: LLMRails, rails_dir: Path) -> None:
+    """Every action that a rail executes must exist, or each text would be blocked later."""
+    known = engine.runtime.flow_configs
+    for name in sorted(_reachable(engine)):
+        for element in known[name].elements:
+            action = element.get("action_name")
+            if element["_type"] != "run_action" or action in {None, "utter", "create_event"}:
+                continue
+            if not engine.runtime.action_dispatcher.has_registered(action):
+                raise RailsConfigError(
+                    f"{rails_dir}: flow '{name}' executes the unknown action '{action}'; correct "
+                    "its name or define it in actions.py beside config.yml"
+                )
+
+
+def drop_unused_flows(engine: LLMRails) -> None:
+    """NeMo loads the flows of its whole library; without them a check takes a third less time."""
+    flows = engine.runtime.flow_configs
+    keep = _reachable(engine)
+    for name, flow in list(flows.items()):
+        sources = {element.get("_source_mapping", {}).get("filename") for element in flow.elements}
+        if name not in keep and SYSTEM_FLOWS not in sources:
+            del flows[name]
+
+
+def _reachable(engine: LLMRails) -> set[str]:
+    """Names of the rails' flows and of the flows that these call."""
+    rails = engine.config.rails
+    names = [*rails.input.flows, *rails.output.flows, *rails.retrieval.flows]
+    waiting = [name.split("$")[0].strip() for name in names]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in engine.runtime.flow_configs:
+            continue
+        found.add(name)
+        for element in engine.runtime.flow_configs[name].elements:
+            if element["_type"] == "flow":
+                waiting.append(str(element["flow_name"]))
+    return found

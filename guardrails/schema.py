@@ -1,0 +1,50 @@
+"""The nouns of guardrails, and the shapes of what is plugged in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Direction = Literal["input", "retrieval", "output"]
+
+Vectors = NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+"""Texts to unit-length rows, float32 (n, d). Called from worker threads."""
+Generate = Callable[..., Awaitable[str]]
+"""`await generate(messages, **sampling)`: OpenAI-style `{"role", "content"}` dicts to text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rail may know besides the text it judges."""
+
+    question: str = ""
+    passages: tuple[str, ...] = ()
+    """The retrieved passages that an answer must rest on (output)."""
+    history: tuple[str, ...] = ()
+    """Earlier turns of the user, oldest first (input): each is judged like the newest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rails of one direction say about one text."""
+
+    allowed: bool
+    rail: str
+    """The rail that blocked; of an allowed text the last one that gave a score, else empty."""
+    reason: str
+    """For operators and logs. Quotes nothing of the text except names of patterns."""
+    text: str
+    """The text to go on with: unchanged, or rewritten by a masking rail."""
+    category: str = ""
+    """`error` where a rail failed instead of deciding."""
+    score: float = 0.0
+    """In [0, 1], on the rail's own scale: suspicion for injection, support for grounded."""
+
+
+Detector = Callable[[str, Context], Verdict]
+"""A pure function that knows nothing of NeMo. It may take a while, so it runs in a thread."""

@@ -1,0 +1,159 @@
+"""ParsedDocument -> Chunks: structure first, then sentences, within a token budget. Pure.
+
+A chunk never crosses a heading. Inside a section, whole sentences (or list items, table rows, lines
+of code) are packed until the budget is full; the last `overlap_sentences` of one chunk open the
+next. A single sentence over the budget is cut at white space. The heading path costs tokens too,
+because it is prepended for embedding.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.schema import Chunk, ParsedDocument
+from rag.sentences import sentence_spans
+
+TokenStarts = Callable[[str], NDArray[np.int64]]
+"""Text -> character offset at which each token begins, rising; shape (n,)."""
+
+_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+)")
+_SPECIAL_TOKENS = 2
+_BLOCK_CHARACTERS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stretch of text below one heading path; `start` is behind the heading line."""
+
+    start: int
+    end: int
+    heading_path: tuple[str, ...]
+
+
+def chunk_document(
+    document: ParsedDocument, token_starts: TokenStarts, max_tokens: int, overlap_sentences: int
+) -> list[Chunk]:
+    """Cut `document` into passages of at most `max_tokens` tokens, heading path included."""
+    chunks: list[Chunk] = []
+    for section in sections(document):
+        heading = place(document.title, section.heading_path)
+        budget = max(16, max_tokens - _SPECIAL_TOKENS - len(token_starts(heading)))
+        units = list(_units(document.text, section, token_starts, budget))
+        for first, last in _pack([cost for _, _, cost in units], budget, overlap_sentences):
+            start, end = units[first][0], units[last][1]
+            chunks.append(
+                Chunk(
+                    ordinal=len(chunks),
+                    start=start,
+                    end=end,
+                    text=document.text[start:end],
+                    heading_path=section.heading_path,
+                    page=page_at(document.page_starts, start),
+                )
+            )
+    return chunks
+
+
+def place(title: str, heading_path: tuple[str, ...]) -> str:
+    """Where a passage stands: its document's title and the headings above it."""
+    above = [title, *heading_path] if title and heading_path[:1] != (title,) else heading_path
+    return " > ".join(above)
+
+
+def embedding_text(heading: str, text: str) -> str:
+    """What is embedded for a passage: where it stands, then what it says."""
+    return f"{heading}\n{text}" if heading else text
+
+
+def page_at(page_starts: Sequence[int], offset: int) -> int | None:
+    """Page number, counted from 1, that holds `offset`; None where there are no pages."""
+    return bisect.bisect_right(page_starts, offset) or None if page_starts else None
+
+
+def sections(document: ParsedDocument) -> Iterator[Section]:
+    """Sections in reading order; text before the first heading has the empty path."""
+    if document.headings is not None:
+        marks = [(offset, offset, path) for offset, path in document.headings]
+    else:
+        marks = list(_markdown_headings(document.text))
+    at = 0
+    path: tuple[str, ...] = ()
+    for start, behind, next_path in marks:
+        yield from _section(document.text, at, start, path)
+        at, path = behind, next_path
+    yield from _section(document.text, at, len(document.text), path)
+
+
+def _section(text: str, start: int, end: int, path: tuple[str, ...]) -> Iterator[Section]:
+    if text[start:end].strip():
+        yield Section(start, end, path)
+
+
+def _markdown_headings(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """(start of the heading line, offset behind it, path), outside fenced code."""
+    levels: list[tuple[int, str]] = []
+    fence, at = "", 0
+    for line in text.splitlines(keepends=True):
+        marker = _FENCE.match(line)
+        if marker and not fence:
+            fence = marker.group(1)[0] * 3
+        elif marker and marker.group(1).startswith(fence):
+            fence = ""
+        elif not fence and line.startswith("#") and (heading := _HEADING.match(line.rstrip("\n"))):
+            depth = len(heading.group(1))
+            levels = [entry for entry in levels if entry[0] < depth]
+            levels.append((depth, heading.group(2)))
+            yield at, at + len(line), tuple(title for _, title in levels)
+        at += len(line)
+
+
+def _units(
+    text: str, section: Section, token_starts: TokenStarts, budget: int
+) -> Iterator[tuple[int, int, int]]:
+    """(start, end, tokens) of each sentence, none of them over the budget."""
+    for block_start in range(section.start, section.end, _BLOCK_CHARACTERS):
+        block_end = min(section.end, block_start + _BLOCK_CHARACTERS)
+        starts = token_starts(text[block_start:block_end]) + block_start
+        for start, end in sentence_spans(text, block_start, block_end):
+            low, high = np.searchsorted(starts, (start, end))
+            if high - low <= budget:
+                yield start, end, int(high - low)
+                continue
+            for piece in range(int(low), int(high), budget):
+                stop = min(piece + budget, int(high))
+                piece_start = start if piece == low else int(starts[piece])
+                piece_end = end if stop == high else int(starts[stop])
+                yield piece_start, piece_end, stop - piece
+
+
+def _pack(costs: Sequence[int], budget: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Inclusive ranges of units whose costs fit into the budget, overlapping by `overlap` units."""
+    first, total = 0, 0
+    for i, cost in enumerate(costs):
+        if total + cost > budget and i > first:
+            yield first, i - 1
+            first, total = _step_back(costs, i, budget, overlap)
+        total += cost
+    if costs:
+        yield first, len(costs) - 1
+
+
+def _step_back(costs: Sequence[int], i: int, budget: int, overlap: int) -> tuple[int, int]:
+    """First unit of the chunk that must hold unit `i`, and what the units before `i` cost.
+
+    The overlap gives way where it would fill more than a quarter of the budget.
+    """
+    first, total = i, 0
+    while first > 0 and i - first < overlap:
+        carried = total + costs[first - 1]
+        if carried > budget // 4 or carried + costs[i] > budget:
+            break
+        first, total = first - 1, carried
+    return first, total

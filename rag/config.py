@@ -1,0 +1,129 @@
+"""Configuration of retrieval and generation: what `rag` owns of `configs/chat.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FOREIGN_SECTIONS = ("guardrails", "server")
+"""Top-level sections of the same file that other packages validate."""
+
+
+class Section(BaseModel):
+    """Unknown keys fail; values are never changed after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), use_attribute_docstrings=True
+    )
+
+
+class IngestConfig(Section):
+    max_file_mb: int = Field(100, ge=1, le=4096)
+    """Larger files are reported and left out."""
+    groups: tuple[str, ...] = ("everyone",)
+    """Who may read newly ingested documents, unless `--groups` says otherwise."""
+    batch_documents: int = Field(32, ge=1, le=1024)
+    """Documents embedded together and committed in one transaction."""
+
+
+class ChunkConfig(Section):
+    max_tokens: int = Field(200, ge=32, le=8192)
+    """Budget of a passage in the embedder's tokens, heading path included."""
+    overlap_sentences: int = Field(1, ge=0, le=5)
+    """Sentences repeated from the end of the passage before."""
+
+
+class EmbedderConfig(Section):
+    provider: Literal["sentence_transformers", "openai"] = "sentence_transformers"
+    model: str = "models/all-MiniLM-L6-v2"
+    """A folder, or for `openai` the model's name at the endpoint."""
+    device: str = "cpu"
+    batch_size: int = Field(32, ge=1, le=2048)
+    base_url: str = "http://127.0.0.1:8001/v1"
+    api_key: str = ""
+    max_tokens: int = Field(256, ge=32, le=32768)
+    """The model's window. MiniLM was trained on 128-256 tokens; longer text is cut off unseen."""
+
+
+class IndexConfig(Section):
+    provider: Literal["faiss"] = "faiss"
+
+
+class RetrieverConfig(Section):
+    mode: Literal["hybrid", "lexical", "dense"] = "hybrid"
+    top_k: int = Field(8, ge=1, le=100)
+    """Passages handed to the prompt and to `/v1/search` by default."""
+    candidates: int = Field(100, ge=10, le=1000)
+    """Passages each leg proposes before fusion."""
+    lexical_weight: float = Field(0.6, ge=0, le=1)
+    """Share of the full-text leg in the fused score; the rest is the dense leg's."""
+    heading_weight: float = Field(1.0, ge=0, le=10)
+    """BM25 weight of title and headings beside the passage's own text."""
+    min_relevance: float = Field(0.42, ge=0, le=1)
+    """Below this estimate of relevance the reply is that the knowledge base does not hold it."""
+
+
+class PromptConfig(Section):
+    max_passages: int = Field(4, ge=1, le=50)
+    max_passage_tokens: int = Field(700, ge=64, le=100_000)
+    """Budget for all passages together, in the generator's tokens."""
+    max_history_turns: int = Field(4, ge=0, le=50)
+    quotations: int = Field(3, ge=1, le=10)
+    """Supporting sentences picked before the model phrases the answer."""
+
+
+class GeneratorConfig(Section):
+    provider: Literal["llama_cpp", "openai", "extractive"] = "llama_cpp"
+    model: str = "models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q8_0.gguf"
+    """A GGUF file for `llama_cpp`, the model's name at the endpoint for `openai`."""
+    context_tokens: int = Field(4096, ge=512, le=1_048_576)
+    """Window of one request: prompt and answer together."""
+    slots: int = Field(4, ge=1, le=256)
+    """Requests generated side by side (`llama_cpp`)."""
+    threads: int = Field(0, ge=0, le=512)
+    """CPU threads (`llama_cpp`); 0 takes the physical cores this process may use."""
+    max_tokens: int = Field(200, ge=1, le=32768)
+    """Longest answer where the request does not say."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    base_url: str = "http://127.0.0.1:8001/v1"
+    api_key: str = ""
+    timeout_s: float = Field(120.0, gt=0, le=3600)
+    """For `openai`: longest silence of the endpoint before the request is given up."""
+
+    @model_validator(mode="after")
+    def _answer_fits(self) -> GeneratorConfig:
+        if self.max_tokens >= self.context_tokens:
+            raise ValueError("max_tokens must be smaller than context_tokens")
+        return self
+
+
+class RagConfig(Section):
+    data_dir: Path = Path("data")
+    """Everything vSage stores lies below this folder."""
+    models_dir: Path = Path("models")
+    database_url: str = ""
+    """SQLAlchemy URL of the catalog; empty is SQLite at `data_dir`/vsage.db."""
+    ingest: IngestConfig = IngestConfig()
+    chunk: ChunkConfig = ChunkConfig()
+    embedder: EmbedderConfig = EmbedderConfig()
+    index: IndexConfig = IndexConfig()
+    retriever: RetrieverConfig = RetrieverConfig()
+    prompt: PromptConfig = PromptConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+
+    @model_validator(mode="after")
+    def _passages_fit(self) -> RagConfig:
+        if self.chunk.max_tokens > self.embedder.max_tokens:
+            raise ValueError(
+                "chunk.max_tokens is larger than embedder.max_tokens: "
+                "the end of each passage would not be searched"
+            )
+        room = self.generator.context_tokens - self.generator.max_tokens
+        if self.generator.provider != "extractive" and self.prompt.max_passage_tokens > room - 256:
+            raise ValueError(
+                f"prompt.max_passage_tokens leaves no room for the question: at most {room - 256} "
+                "with this generator.context_tokens and generator.max_tokens"
+            )
+        return self

@@ -1,0 +1,48 @@
+"""Everything that `rag` raises on purpose. A message says what happened and what to type next.
+
+RagError
+├── ModelError         a model file is missing, damaged or cannot be fetched
+├── SourceError        a document cannot be read from where it lies
+├── ParseError         a document was read but holds nothing that can be ingested
+├── CatalogError       the SQL catalog cannot be opened or written
+├── IndexUnavailable   the vector index cannot be built or searched
+├── EvaluationError    labelled questions or a corpus cannot be read
+└── GenerationError    the generator failed or is not reachable
+    └── ContextOverflow  the prompt does not fit into the model's context
+"""
+
+
+class RagError(Exception):
+    """Base of all errors that a user of `rag` can meet."""
+
+
+class ModelError(RagError):
+    """A model file is missing, damaged or cannot be fetched."""
+
+
+class SourceError(RagError):
+    """A document cannot be read from where it lies."""
+
+
+class ParseError(RagError):
+    """A document was read but holds nothing that can be ingested."""
+
+
+class CatalogError(RagError):
+    """The SQL catalog cannot be opened or written."""
+
+
+class IndexUnavailable(RagError):
+    """The vector index cannot be built or searched."""
+
+
+class EvaluationError(RagError):
+    """Labelled questions or a corpus cannot be read."""
+
+
+class GenerationError(RagError):
+    """The generator failed or is not reachable."""
+
+
+class ContextOverflow(GenerationError):
+    """The prompt does not fit into the model's context."""

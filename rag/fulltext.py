@@ -1,0 +1,79 @@
+"""Question -> passages by their words: BM25 over the catalog's own full-text index (SQLite FTS5).
+
+FTS5 uses k1 = 1.2 and b = 0.75 and stems with Porter's algorithm, so it is meant for English; other
+languages are matched by their unstemmed words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from rag.catalog import Catalog
+from rag.errors import CatalogError
+
+STOPWORDS = frozenset(
+    "a about after all also an and any are as at be because been before being but by can could did "
+    "do does doing for from had has have having he her here him his how i if in into is it its me "
+    "more most my no not of on once one only or other our out over please same she should so some "
+    "such tell than that the their them then there these they this those through to too under up "
+    "us very was we were what when where which while who whom why will with would you your".split()
+)
+_WORD = re.compile(r"\w+")
+_MOST_WORDS = 64
+
+_QUERY = sa.text(
+    "SELECT chunk_words.rowid AS id, -bm25(chunk_words, :heading_weight, 1.0) AS score "
+    "FROM chunk_words JOIN chunks ON chunks.id = chunk_words.rowid "
+    "WHERE chunk_words MATCH :words AND chunks.acl_id IN :acl_ids "
+    "ORDER BY score DESC, id LIMIT :k"
+).bindparams(sa.bindparam("acl_ids", expanding=True))
+
+_QUERY_AMONG = sa.text(
+    "SELECT chunk_words.rowid AS id, -bm25(chunk_words, :heading_weight, 1.0) AS score "
+    "FROM chunk_words WHERE chunk_words MATCH :words AND chunk_words.rowid IN :ids"
+).bindparams(sa.bindparam("ids", expanding=True))
+
+
+def content_words(text: str) -> list[str]:
+    """Distinct words of `text` that say what it is about, lower case, in order."""
+    words = dict.fromkeys(word.lower() for word in _WORD.findall(text))
+    return [word for word in words if word not in STOPWORDS] or list(words)
+
+
+def search_words(
+    catalog: Catalog, question: str, k: int, acl_ids: frozenset[int], heading_weight: float
+) -> dict[int, float]:
+    """Chunk id -> BM25 of the best `k` passages that share a word with the question."""
+    if not acl_ids:
+        return {}
+    return _run(
+        catalog, _QUERY, question, heading_weight=heading_weight, acl_ids=sorted(acl_ids), k=k
+    )
+
+
+def score_words(
+    catalog: Catalog, question: str, ids: Sequence[int], heading_weight: float
+) -> dict[int, float]:
+    """BM25 of given passages; those that share no word with the question are left out."""
+    if not ids:
+        return {}
+    return _run(catalog, _QUERY_AMONG, question, heading_weight=heading_weight, ids=list(ids))
+
+
+def _run(
+    catalog: Catalog, query: sa.TextClause, question: str, **parameters: object
+) -> dict[int, float]:
+    words = content_words(question)[:_MOST_WORDS]
+    if not words:
+        return {}
+    # Quoted, so that nothing a user types is read as an FTS5 operator.
+    parameters["words"] = " OR ".join(f'"{word}"' for word in words)
+    try:
+        with catalog.engine.connect() as connection:
+            rows = connection.execute(query, parameters)
+            return {int(row.id): float(row.score) for row in rows}
+    except sa.exc.OperationalError as error:
+        raise CatalogError(f"the full-text search failed: {error.orig}") from error

@@ -1,0 +1,263 @@
+"""Where documents come from: a source names each document and can load its bytes.
+
+A source knows nothing about formats beyond the suffixes it is told to pick up. It never raises
+while it walks: what cannot be taken in comes out as a Failure between the documents, so that one
+unreadable folder does not hide the other thousand.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from rag.errors import SourceError
+from rag.parse import SUPPORTED
+from rag.schema import Failure, RawDocument
+
+_MB = 1024 * 1024
+
+_PLAIN_WORDS = {
+    errno.EACCES: "permission denied: give the user that runs the ingest read access",
+    errno.EPERM: "permission denied: give the user that runs the ingest read access",
+    errno.ENOENT: "does not exist (moved or deleted?)",
+    errno.ENOTDIR: "does not exist (moved or deleted?)",
+    errno.ELOOP: "is a symbolic link that leads back to itself: remove the link",
+    errno.EIO: "the storage reported a read error: check the disk or share",
+    errno.ESTALE: "the network share went away: mount it again",
+    errno.ENAMETOOLONG: "the path is too long for this system",
+}
+
+
+class Source(Protocol):
+    """One place that documents come from."""
+
+    def documents(self) -> Iterator[RawDocument | Failure]:
+        """Every document there is now, and everything that could not be taken in."""
+        ...
+
+
+class FileSource:
+    """Files and folders of this machine, mounted shares included.
+
+    Folders are walked in sorted order, without following symbolic links out of the folder: an
+    ingest that runs as a service account must not be talked into reading /etc by a link.
+    Hidden entries and office lock files (`~$...`) are skipped. Two hard links to one file are two
+    documents.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], *, max_bytes: int, suffixes: frozenset[str] = SUPPORTED
+    ) -> None:
+        self._paths = tuple(paths)
+        self._max_bytes = max_bytes
+        self._suffixes = suffixes
+
+    def roots(self) -> tuple[str, ...]:
+        """URI prefixes this source answers for: what lies below and was not seen may be pruned.
+
+        A path that does not exist now is left out: an unmounted share must not empty the catalog.
+        A mount point that is there but empty looks like an emptied folder; only the caller can
+        tell, by how much a prune would remove.
+        """
+        found: dict[str, None] = {}
+        for path in self._paths:
+            try:
+                real = Path(os.path.realpath(path, strict=True))
+                found[_uri(real, folder=real.is_dir())] = None
+            except (OSError, ValueError):
+                continue
+        return tuple(found)
+
+    def documents(self) -> Iterator[RawDocument | Failure]:
+        """Walk the paths in the order given; the same real file comes once, however it is reached.
+
+        A Failure about a folder carries the folder's URI (ending with '/'): nothing below it was
+        seen, so nothing below it may be pruned (see `within`).
+        """
+        seen: set[Path] = set()
+        for path in self._paths:
+            given = Path(os.path.abspath(path)) if "\0" not in str(path) else path
+            try:
+                real = Path(os.path.realpath(path, strict=True))
+                mode = os.stat(real).st_mode
+            except (OSError, ValueError) as error:
+                yield Failure(_uri(given), _shown(path), _why(error, link=path))
+                continue
+            if stat.S_ISDIR(mode):
+                yield from self._walk(real, seen)
+            elif real.suffix.lower() not in self._suffixes and stat.S_ISREG(mode):
+                yield Failure(_uri(real), _shown(path.name), self._unsupported(real))
+            elif real not in seen:
+                seen.add(real)
+                yield self._file(real, _shown(path.name))
+
+    def _walk(self, root: Path, seen: set[Path]) -> Iterator[RawDocument | Failure]:
+        """Depth first with an explicit stack, as folders can nest deeper than Python recurses."""
+        stack = [root]
+        while stack:
+            path = stack.pop()
+            name = _relative(path, root)
+            try:
+                is_link = path.is_symlink()
+                real = Path(os.path.realpath(path, strict=True)) if is_link else path
+                mode = os.stat(real).st_mode
+            except (OSError, ValueError) as error:
+                yield Failure(_uri(path), name, _why(error, link=path))
+                continue
+            is_folder = stat.S_ISDIR(mode)
+            if not is_folder and real.suffix.lower() not in self._suffixes:
+                continue
+            if is_link and (reason := _bad_link(path, real, root, is_folder)):
+                yield Failure(_uri(path), name, reason)
+                continue
+            if real in seen:
+                continue
+            seen.add(real)
+            if not is_folder:
+                yield self._file(real, _relative(real, root))
+                continue
+            try:
+                stack.extend(reversed(_children(real, self._suffixes)))
+            except OSError as error:
+                shown = "./" if real == root else _relative(real, root) + "/"
+                yield Failure(
+                    _uri(real, folder=True), shown, f"folder cannot be listed: {_why(error)}"
+                )
+
+    def _file(self, path: Path, name: str) -> RawDocument | Failure:
+        uri = _uri(path)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            return Failure(uri, name, _why(error))
+        if not stat.S_ISREG(status.st_mode):
+            return Failure(uri, name, f"is {_kind(status.st_mode)}, not a file")
+        if status.st_size == 0:
+            return Failure(uri, name, "file is empty")
+        if status.st_size > self._max_bytes:
+            return Failure(uri, name, _too_large(status.st_size, self._max_bytes))
+        if not _readable(path):
+            return Failure(uri, name, _PLAIN_WORDS[errno.EACCES])
+        load = partial(_read, path, self._max_bytes)
+        return RawDocument(uri, name, _modified(status.st_mtime), load)
+
+    def _unsupported(self, path: Path) -> str:
+        what = f"{path.suffix!r} files are" if path.suffix else "files without a suffix are"
+        return f"{what} not supported; supported: {', '.join(sorted(self._suffixes))}"
+
+
+def within(uri: str, root: str) -> bool:
+    """Whether `uri` is `root` itself or lies below it, whether or not `root` ends with '/'."""
+    return uri == root or uri.startswith(root.rstrip("/") + "/")
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    """The file's bytes, checked again at the moment of reading.
+
+    Between the walk and here the file may have grown, vanished or been swapped for a link or a
+    pipe; the open follows no link and does not wait for a pipe's other end.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise SourceError(f"is {_kind(mode)}, not a file")
+            data = file.read(max_bytes + 1)
+            if len(data) > max_bytes:
+                raise SourceError(_too_large(os.fstat(descriptor).st_size, max_bytes))
+    except OSError as error:
+        raise SourceError(_why(error)) from error
+    if not data:
+        raise SourceError("file is empty")
+    return data
+
+
+def _children(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """What is worth a look in a folder, sorted. Links are kept: only their target tells."""
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if not entry.name.startswith((".", "~$"))
+            and (
+                entry.is_symlink()
+                or entry.is_dir(follow_symlinks=False)
+                or os.path.splitext(entry.name)[1].lower() in suffixes
+            )
+        )
+    return [folder / name for name in names]
+
+
+def _bad_link(link: Path, target: Path, root: Path, is_folder: bool) -> str | None:
+    if is_folder and link.is_relative_to(target):
+        return f"symbolic link loop: it leads back to {_shown(target)}; remove the link"
+    if not target.is_relative_to(root):
+        return (
+            f"symbolic link points outside the folder, to {_shown(target)}: "
+            "name that path itself to take it in"
+        )
+    return None
+
+
+def _why(error: OSError | ValueError, link: Path | None = None) -> str:
+    if isinstance(error, ValueError):
+        return "is not a valid path"
+    if error.errno == errno.ENOENT and link is not None and link.is_symlink():
+        target = _shown(os.readlink(link))
+        return f"is a broken symbolic link to {target}: repair or remove the link"
+    if error.errno in _PLAIN_WORDS:
+        return _PLAIN_WORDS[error.errno]
+    return f"cannot be read: {(error.strerror or str(error)).lower()}"
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a named pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a device"
+
+
+def _too_large(size: int, max_bytes: int) -> str:
+    shown = math.ceil(size * 10 / _MB) / 10
+    return (
+        f"file is {shown:g} MB, over the limit of {max_bytes / _MB:g} MB: "
+        "split it, or raise ingest.max_file_mb"
+    )
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _modified(mtime: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(mtime, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _uri(path: Path, *, folder: bool = False) -> str:
+    if not path.is_absolute():  # only a path that no file can have, holding a NUL
+        path = Path.cwd() / path
+    uri = path.as_uri()
+    return uri if not folder or uri.endswith("/") else uri + "/"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return _shown(path.relative_to(root).as_posix())
+
+
+def _shown(path: Path | str) -> str:
+    """A path as text that any terminal, database and JSON can hold, whatever its bytes are."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,0 +1,85 @@
+"""The catalog's tables. Changed only together with a migration in `rag/migrations/versions`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+    comment="catalog_id, generation, embedder: one row each",
+)
+
+acls = Table(
+    "acls",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("groups", String, nullable=False, unique=True, comment="sorted JSON list"),
+    comment="each distinct set of groups that some document is readable by",
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uri", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("media_type", String, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", Integer, nullable=False, comment="bytes at the source"),
+    Column("modified", DateTime(timezone=True)),
+    Column("ingested", DateTime(timezone=True), nullable=False),
+    Column("acl_id", ForeignKey("acls.id"), nullable=False, index=True),
+    Column("recipe", String, nullable=False, comment="parser, chunker settings: see ingest.py"),
+    Column("chunk_count", Integer, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("page_starts", JSON, nullable=False),
+    Column("text", Text, nullable=False, comment="parsed text; chunk spans refer to it"),
+    sqlite_autoincrement=True,
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column(
+        "id", Integer, primary_key=True, comment="never used twice: the vector index keys on it"
+    ),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("acl_id", Integer, nullable=False, comment="the document's, repeated for the filter"),
+    Column("ordinal", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("page", Integer),
+    Column("heading_path", JSON, nullable=False),
+    Column("heading", Text, nullable=False, comment="title and heading path, for full text"),
+    Column("text", Text, nullable=False),
+    Column("embedding", LargeBinary, nullable=False, comment="float16, unit length"),
+    Column("generation", Integer, nullable=False, comment="in which it appeared"),
+    Index("chunks_by_document", "document_id", "ordinal"),
+    Index("chunks_by_generation", "generation"),
+    sqlite_autoincrement=True,
+)
+
+removed_chunks = Table(
+    "removed_chunks",
+    metadata,
+    Column("chunk_id", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False, index=True, comment="in which it disappeared"),
+)

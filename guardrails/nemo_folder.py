@@ -92,7 +92,6 @@ def _reachable(engine: LLMRails) -> set[str]:
         if name in found or name not in engine.runtime.flow_configs:
             continue
         found.add(name)
-        for element in engine.runtime.flow_configs[name].elements:
-            if element["_type"] == "flow":
-                waiting.append(str(element["flow_name"]))
+        elements = engine.runtime.flow_configs[name].elements
+        waiting += [str(part["flow_name"]) for part in elements if part["_type"] == "flow"]
     return found

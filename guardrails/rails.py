@@ -33,6 +33,11 @@ def open_rails(
     """
     if not config.enabled:
         return Rails(config, None)
+    if not config.rails_dir.is_dir():
+        raise RailsConfigError(
+            f"{config.rails_dir} is no folder; set guardrails.rails_dir to the folder with NeMo's "
+            "config.yml (the repository's is configs/guardrails)"
+        )
     detectors = _detectors(config, embed)
     return Rails(config, NemoRails(config.rails_dir, detectors, embed, generate))
 
@@ -76,7 +81,7 @@ class Rails:
         key = digest(direction, text, context.question, *context.passages)
         found = self._verdicts.get(key)
         if found is not None:
-            return replace(found, text=text) if not found.allowed else found
+            return found
         verdict = await self._nemo.check(direction, text, context)
         if verdict.category != "error":
             self._verdicts.put(key, verdict)

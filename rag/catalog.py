@@ -112,6 +112,18 @@ class Catalog:
                 r.uri: r.id for r in connection.execute(sa.select(documents.c.uri, documents.c.id))
             }
 
+    def names(self, uris: Sequence[str]) -> dict[str, str]:
+        """URI -> name, of the documents that are there."""
+        query = sa.select(documents.c.uri, documents.c.name).where(documents.c.uri.in_(uris))
+        with self._reading() as connection:
+            return {row.uri: row.name for row in connection.execute(query)}
+
+    def groups(self) -> frozenset[str]:
+        """Every group that some document is readable by: what an operator may see."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(acls.c.groups))
+            return frozenset(group for row in rows for group in json.loads(row.groups))
+
     def list_documents(
         self, groups: frozenset[str] | None = None, limit: int | None = None, offset: int = 0
     ) -> list[Document]:

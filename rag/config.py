@@ -69,9 +69,15 @@ class PromptConfig(Section):
     max_passages: int = Field(4, ge=1, le=50)
     max_passage_tokens: int = Field(700, ge=64, le=100_000)
     """Budget for all passages together, in the generator's tokens."""
-    max_history_turns: int = Field(4, ge=0, le=50)
+    max_history_turns: int = Field(2, ge=0, le=50)
+    """Earlier questions and answers that the generator sees."""
+
+
+class AnswerConfig(Section):
     quotations: int = Field(3, ge=1, le=10)
     """Supporting sentences picked before the model phrases the answer."""
+    min_support: float = Field(0.7, ge=0, le=1)
+    """A generated sentence with less support in the passages gives way to a quotation."""
 
 
 class GeneratorConfig(Section):
@@ -111,6 +117,7 @@ class RagConfig(Section):
     index: IndexConfig = IndexConfig()
     retriever: RetrieverConfig = RetrieverConfig()
     prompt: PromptConfig = PromptConfig()
+    answer: AnswerConfig = AnswerConfig()
     generator: GeneratorConfig = GeneratorConfig()
 
     @model_validator(mode="after")

@@ -6,22 +6,14 @@ languages are matched by their unstemmed words.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
 from rag.errors import CatalogError
+from rag.words import content_words
 
-STOPWORDS = frozenset(
-    "a about after all also an and any are as at be because been before being but by can could did "
-    "do does doing for from had has have having he her here him his how i if in into is it its me "
-    "more most my no not of on once one only or other our out over please same she should so some "
-    "such tell than that the their them then there these they this those through to too under up "
-    "us very was we were what when where which while who whom why will with would you your".split()
-)
-_WORD = re.compile(r"\w+")
 _MOST_WORDS = 64
 
 _QUERY = sa.text(
@@ -35,12 +27,6 @@ _QUERY_AMONG = sa.text(
     "SELECT chunk_words.rowid AS id, -bm25(chunk_words, :heading_weight, 1.0) AS score "
     "FROM chunk_words WHERE chunk_words MATCH :words AND chunk_words.rowid IN :ids"
 ).bindparams(sa.bindparam("ids", expanding=True))
-
-
-def content_words(text: str) -> list[str]:
-    """Distinct words of `text` that say what it is about, lower case, in order."""
-    words = dict.fromkeys(word.lower() for word in _WORD.findall(text))
-    return [word for word in words if word not in STOPWORDS] or list(words)
 
 
 def search_words(

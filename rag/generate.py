@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Generator(Protocol):
         sampling: Sampling,
         adapter: str | None = None,
         usage: Usage | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """Pieces of the answer as they are drawn.
 
         Raises GenerationError, of which ContextOverflow where the prompt is too long.

@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class LlamaCppGenerator:
         sampling: Sampling,
         adapter: str | None = None,
         usage: Usage | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         if adapter is not None:
             raise GenerationError("generator.provider llama_cpp serves no adapters yet")
         request = _request(messages, sampling)
@@ -161,7 +161,11 @@ def _text(event: dict[str, Any], usage: Usage) -> str:
     if counts := event.get("usage"):
         usage.prompt_tokens = counts["prompt_tokens"]
         usage.completion_tokens = counts["completion_tokens"]
+    elif progress := event.get("prompt_progress"):
+        usage.prompt_tokens = progress["total"]
     for choice in event.get("choices", ()):
         usage.finish_reason = choice.get("finish_reason") or usage.finish_reason
-        return choice.get("delta", {}).get("content") or ""
+        text = choice.get("delta", {}).get("content") or ""
+        usage.completion_tokens += bool(text)  # about right where the stream is left early
+        return text
     return ""

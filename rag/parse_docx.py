@@ -1,13 +1,20 @@
 """DOCX to Markdown: mammoth makes HTML of the document, the HTML parser makes Markdown of that.
 
-markitdown runs the same mammoth behind a file-type model.
+markitdown runs the same mammoth, but loads a file-type model first, escapes every `_` and `*`,
+puts an empty header row on tables and lets the Title style go; called directly, mammoth takes 60 %
+of its time and memory. What is lost by it: equations, which markitdown writes as LaTeX.
+Word's hidden text and text that a heading's automatic number consists of are not told apart from
+what a reader sees: the first comes in, the second stays out.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,6 +22,12 @@ from rag.errors import ParseError
 from rag.parse_html import html_to_markdown
 from rag.parse_text import clean, markdown_title
 from rag.schema import ParsedDocument
+
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
+"""What zipfile and its decompressors raise on damaged, encrypted or exotic archives."""
 
 _MB = 1024 * 1024
 _MAX_EXPANDED = 200 * _MB
@@ -39,13 +52,17 @@ p[style-name='TOC Heading'] => !
 
 
 def parse_docx(data: bytes) -> ParsedDocument:
-    """Body text, headings, lists, tables and notes. Not: page headers, comments, deleted text."""
+    """Body text, headings, lists, tables and notes. Not: page headers, contents, comments,
+    deleted text."""
     import mammoth
 
     core = _checked(data)
     try:
         html = mammoth.convert_to_html(
-            io.BytesIO(data), style_map=_STYLES, convert_image=_describe_image
+            io.BytesIO(data),
+            style_map=_STYLES,
+            include_embedded_style_map=False,
+            convert_image=_describe_image,
         ).value
     except RecursionError as error:
         raise ParseError(
@@ -83,19 +100,8 @@ def _checked(data: bytes) -> bytes:
                         )
                     core = part if name == "docProps/core.xml" else core
             return core
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        ValueError,
-    ) as error:
+    except _ZIP_ERRORS as error:
         raise ParseError(f"is damaged or cut short ({error}): copy it again") from error
-    except Exception as error:  # zlib.error and its kin
-        if isinstance(error, ParseError):
-            raise
-        raise ParseError(f"is damaged ({error}): copy it again") from error
 
 
 def _refuse_bomb(entries: list[zipfile.ZipInfo], size: int) -> None:

@@ -41,7 +41,6 @@ class Page:
 
     lines: tuple[Line, ...]
     height: float
-    bottom: float = 0.0
 
 
 def without_running_lines(pages: Sequence[Page]) -> list[Page]:
@@ -60,7 +59,7 @@ def without_running_lines(pages: Sequence[Page]) -> list[Page]:
     for page, edge in zip(pages, edges, strict=True):
         drop = {id(line) for line in edge if _running_key(line) in running}
         lines = tuple(line for line in page.lines if id(line) not in drop)
-        kept.append(Page(lines, page.height, page.bottom))
+        kept.append(Page(lines, page.height))
     return kept
 
 
@@ -68,9 +67,9 @@ def vocabulary(pages: Iterable[Page]) -> Counter[str]:
     """The words that stand undivided, to tell a divided word from a hyphenated one."""
     words: Counter[str] = Counter()
     for page in pages:
-        for line in page.lines:
-            for part in line.text.split(HYPHEN):
-                words.update(word.lower() for word in _WORD.findall(part))
+        text = "\n".join(line.text for line in page.lines)
+        whole = re.sub(rf"[\w-]*{HYPHEN}\n?\w*", " ", text)
+        words.update(word.lower() for word in _WORD.findall(whole))
     return words
 
 
@@ -123,8 +122,8 @@ def mend_hyphens(text: str, words: Counter[str]) -> str:
 
 def _edge_lines(page: Page) -> list[Line]:
     """Lines in the outer margins. A page with nothing else has no running lines: a title page."""
-    top = page.bottom + (1 - _MARGIN) * page.height
-    low = page.bottom + _MARGIN * page.height
+    top = (1 - _MARGIN) * page.height
+    low = _MARGIN * page.height
     edge = [line for line in page.lines if line.base > top or line.base < low]
     return edge if len(edge) < len(page.lines) else []
 

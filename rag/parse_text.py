@@ -2,7 +2,7 @@
 
 Every parser ends in `clean`, so that what is chunked, embedded, stored and cited is free of
 characters that no reader sees. Decoding never raises on odd bytes and never guesses silently:
-whatever is not plain UTF-8 or marked UTF-16/32 leaves a warning.
+whatever is not UTF-8, marked UTF-16/32 or in the encoding it declares leaves a warning.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def split_front_matter(text: str) -> tuple[str, str]:
         if not re.match(r"(?:#.*\n|\s)*[\w-]+:", match[1]):
             return "", text
         line = re.search(r"^title:[ \t]*(.+)$", match[1], re.M)
-        title = line[1].strip("\"' ") if line else None
+        title = re.sub(r"^([\"'])(.*)\1$", r"\2", line[1].strip()) if line else None
     usable = title is not None and not isinstance(title, (dict, list))
     return (" ".join(str(title).split()) if usable else ""), text[match.end() :].lstrip("\n")
 
@@ -199,7 +199,7 @@ def _decode_odd(data: bytes, bad: int, declared: str | None) -> tuple[str, tuple
     replaced = text.count("\ufffd")
     proper = len(text) - len(text.encode("ascii", "ignore")) - replaced
     encoding = declared or _guess(data[max(0, bad - _HEAD // 4) : bad + _HEAD])
-    if encoding is None or proper > 5 * replaced:
+    if encoding is None or proper > 2 * replaced:
         return text, (f"{replaced} places are not valid UTF-8 and were replaced",)
     try:
         text, lost = data.decode(encoding), ""
@@ -207,6 +207,8 @@ def _decode_odd(data: bytes, bad: int, declared: str | None) -> tuple[str, tuple
         return _decode_odd(data, bad, None)
     except UnicodeDecodeError:
         text, lost = data.decode(encoding, "replace"), ", with some characters replaced"
+    if declared and not lost:
+        return text, ()
     return text, (f"decoded as {re.sub('^cp(?=125)', 'windows-', encoding)}{lost}",)
 
 
@@ -218,8 +220,10 @@ def _guess(sample: bytes) -> str | None:
     """
     from charset_normalizer import from_bytes
 
-    sparse = len(sample.translate(None, bytes(range(128)))) < 0.03 * len(sample)
-    if sparse and _WESTERN.issuperset(sample.decode("cp1252", "replace")):
+    odd = len(sample.translate(None, bytes(range(128))))
+    if (odd < 8 or odd < 0.03 * len(sample)) and _WESTERN.issuperset(
+        sample.decode("cp1252", "replace")
+    ):
         return "cp1252"
     best = from_bytes(sample, cp_exclusion=["utf_16", "utf_16_be", "utf_16_le", "utf_32"]).best()
     if best is None or best.encoding in ("ascii", "utf_8"):

@@ -25,6 +25,8 @@ class RawDocument:
     modified: datetime | None
     """Timezone-aware time of the last change at the source."""
     load: Callable[[], bytes]
+    suffix: str = ""
+    """The format, such as ".md", where `name` does not end in it."""
 
 
 @dataclass(frozen=True, slots=True)

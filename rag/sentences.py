@@ -16,7 +16,9 @@ _ABBREVIATIONS = frozenset(
     "ca incl min max ver vol p pp".split()
 )
 _BREAK = re.compile(
-    r"\n[ \t]*\n+|\n(?=[ \t]*(?:[-*+•▪◦]|\d{1,3}[.)]|#{1,6}|\||>|```|~~~)[ \t]*\S?)|(?<=\|)[ \t]*\n"
+    r"\n[ \t]*\n+"  # a blank line
+    r"|\n(?=[ \t]*(?:(?:[-*+•▪◦]|\d{1,3}[.)]|#{1,6}|>)[ \t]+\S|\||```|~~~))"  # a list, a table
+    r"|(?<=\|)[ \t]*\n"
 )
 
 

@@ -70,8 +70,8 @@ ADDRESSED = (
         "when asked say",
         "addressed_to_model",
         r"\b(?:when(?:ever)?|if) (?:you are |you're |someone |anyone |anybody |the user |a user |"
-        r"users? )?(?:asks? |asked |answering |summari[sz]ing |summari[sz]e |replying |"
-        rf"responding )(?:you |to |for |about |this |the ){{0,3}}{gap(10)}(?:you must|you "
+        r"users? )?(?:asks?|asked|answering|summari[sz]ing|summari[sz]e|replying|responding)"
+        rf"{gap(13)}(?:you must|you "
         rf"should|say|tell them|tell the user|respond with|reply with|answer with|always say|"
         r"claim)\b",
     ),

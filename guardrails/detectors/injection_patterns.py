@@ -45,7 +45,7 @@ _HOST_MODE = r"(?:debug|debugging|maintenance|admin|administrator|root|diagnosti
 
 OVERRIDE = (
     pattern(
-        "drop earlier instructions", "override", rf"{_DROP}{gap(4)}{_EARLIER}{gap(3)}{_ORDERS}\b"
+        "drop earlier instructions", "override", rf"{_DROP}{gap(6)}{_EARLIER}{gap(3)}{_ORDERS}\b"
     ),
     pattern(
         "drop all instructions",

@@ -1,0 +1,159 @@
+"""`python -m guardrails check`: put one text before the rails of a configuration.
+
+Exit status: 0 allowed, 1 blocked, 2 the rails could not be asked (or one of them failed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn, cast
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from guardrails.config import GuardrailsConfig, Section
+from guardrails.errors import GuardrailsError
+from guardrails.schema import Context, Direction, Embed, Vectors, Verdict
+from settings import SettingsError, load
+
+ALLOWED, BLOCKED, ERROR = 0, 1, 2
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+class EmbedderPart(BaseModel):
+    """The one key of the embedder's section that is needed here; `rag` validates the rest."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    provider: str = "sentence_transformers"
+    model: Path = Path("models/all-MiniLM-L6-v2")
+
+
+class CheckConfig(BaseModel):
+    """What this command reads of the application's configuration file."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    guardrails: GuardrailsConfig = GuardrailsConfig()
+    embedder: EmbedderPart = EmbedderPart()
+
+
+class ContextFile(Section):
+    """JSON with what a rail may know besides the text."""
+
+    question: str = ""
+    passages: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+
+
+@app.callback()
+def commands() -> None:
+    """Guardrails of vSage."""
+
+
+@app.command()
+def check(
+    direction: Annotated[str, typer.Option(help="input, retrieval or output")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="e.g. guardrails.input.injection.margin=0.2"),
+    ] = None,
+    config: Annotated[Path, typer.Option(help="Configuration file")] = Path("configs/chat.yaml"),
+    context_file: Annotated[
+        Path | None, typer.Option(help="JSON: question, passages, history")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON")] = False,
+) -> None:
+    """Judge the text on standard input and print the verdict."""
+    if direction not in {"input", "retrieval", "output"}:
+        _fail(f"--direction must be input, retrieval or output, not '{direction}'")
+    try:
+        settings = load(CheckConfig, config, overrides or [])
+        context = _context(context_file)
+        text = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+        verdict = _judge(settings, cast(Direction, direction), text, context)
+    except (SettingsError, GuardrailsError, CheckError) as error:
+        _fail(str(error))
+    except UnicodeDecodeError:
+        _fail("standard input is not UTF-8 text")
+    print(
+        json.dumps(dataclasses.asdict(verdict), ensure_ascii=False) if as_json else _line(verdict)
+    )
+    if verdict.category == "error":
+        raise typer.Exit(ERROR)
+    raise typer.Exit(ALLOWED if verdict.allowed else BLOCKED)
+
+
+class CheckError(Exception):
+    """What the command was pointed at cannot be used."""
+
+
+def _judge(settings: CheckConfig, direction: Direction, text: str, context: Context) -> Verdict:
+    from guardrails.rails import open_rails
+
+    rails = open_rails(settings.guardrails, embed=_embedder(settings.embedder))
+    return asyncio.run(rails.check(direction, text, context))
+
+
+def _embedder(part: EmbedderPart) -> Embed:
+    """The embedding model of the application, opened without any look-up on the network."""
+    if part.provider != "sentence_transformers":
+        raise CheckError(
+            f"this command embeds with a local model only, not '{part.provider}'; add "
+            "embedder.provider=sentence_transformers embedder.model=models/all-MiniLM-L6-v2"
+        )
+    if not part.model.is_dir():
+        raise CheckError(f"{part.model} is no folder; run `make models` first")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import transformers
+    from sentence_transformers import SentenceTransformer
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    model = SentenceTransformer(str(part.model), device="cpu", local_files_only=True)
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        vectors: Vectors = model.encode(
+            list(texts), normalize_embeddings=True, show_progress_bar=False
+        )
+        return vectors
+
+    return embed
+
+
+def _context(path: Path | None) -> Context:
+    if path is None:
+        return Context()
+    try:
+        known = ContextFile.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CheckError(
+            f"{path} is no usable context file ({error}); it holds JSON with any of question "
+            "(text), passages and history (lists of texts)"
+        ) from error
+    return Context(known.question, known.passages, known.history)
+
+
+def _line(verdict: Verdict) -> str:
+    words = [
+        "allowed" if verdict.allowed else "blocked",
+        f"rail={verdict.rail or '-'}",
+        f"category={verdict.category or '-'}",
+        f"score={verdict.score:.2f}",
+    ]
+    return "  ".join([*words, verdict.reason]).rstrip()
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(ERROR)
+
+
+if __name__ == "__main__":
+    app()

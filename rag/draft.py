@@ -1,0 +1,157 @@
+"""Generated text -> sentences fit to be sent: supported ones as they are, others as quotations.
+
+The model phrases; it does not get the last word. A sentence that no passage supports gives way to
+the quotation it should have been, and once all quotations are used up, further unsupported
+sentences end the generation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from rag.attribute import Support, attribute
+from rag.evidence import Quote
+from rag.sentences import sentence_spans
+from rag.words import content_words, stems
+
+Accept = Callable[[str], Awaitable[bool]]
+"""Whether a sentence may be sent; the output rails stand behind it."""
+
+_MARK = re.compile(r"\s*\[\d{1,3}\](?!\()")
+_LONGEST = 1200
+_FEWEST_WORDS = 3
+_MOST_MISSES = 2
+_SAME = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One piece of the answer, with the white space that goes before it.
+
+    `support` is None where the sentence claims nothing ("Here are the steps:").
+    """
+
+    text: str
+    before: str
+    support: Support | None
+    quoted: bool = False
+
+
+async def draft(
+    pieces: AsyncGenerator[str],
+    quotes: Sequence[Quote],
+    sources: Sequence[Quote],
+    accept: Accept,
+    min_support: float,
+) -> AsyncGenerator[Sentence]:
+    """The answer, sentence by sentence; leaves `pieces` as soon as nothing good can come of it."""
+    unused = list(quotes)
+    said: list[set[str]] = []
+    misses = 0
+    async with aclosing(_segments(pieces)) as segments:
+        async for before, text in segments:
+            sentence = await _judge(before, text, sources, accept, min_support)
+            if sentence is None:
+                sentence = await _next_quote(unused, text, accept)
+            if sentence is None or _repeats(sentence.text, said):
+                misses += 1
+            else:
+                said.append(set(stems(sentence.text)))
+                unused = [quote for quote in unused if not _repeats(quote.text, said)]
+                yield sentence
+            if misses >= _MOST_MISSES:
+                break
+    if not said:
+        async for sentence in quote_all(unused, accept):
+            yield sentence
+
+
+async def quote_all(quotes: Sequence[Quote], accept: Accept) -> AsyncGenerator[Sentence]:
+    """Quotations alone: the extractive answer."""
+    first = True
+    for quote in quotes:
+        if await accept(quote.text):
+            yield _quotation(quote, "" if first else "\n\n")
+            first = False
+
+
+async def _judge(
+    before: str, text: str, sources: Sequence[Quote], accept: Accept, min_support: float
+) -> Sentence | None:
+    """The sentence, if it may stand as the model wrote it."""
+    text = _MARK.sub("", text)
+    support = attribute(text, sources)
+    supported = support is not None and support.score >= min_support
+    if not supported and claims_something(text):
+        return None
+    if not text.strip() or not await accept(text):
+        return None
+    return Sentence(text, before, support if supported else None)
+
+
+def claims_something(text: str) -> bool:
+    """Whether a sentence states anything that a passage could bear out."""
+    return len(content_words(text)) >= _FEWEST_WORDS and not text.rstrip().endswith((":", "?"))
+
+
+def _repeats(text: str, said: Sequence[set[str]]) -> bool:
+    """Whether nearly every word of `text` stands in one sentence already sent."""
+    own = set(stems(text))
+    return bool(own) and any(len(own & former) >= _SAME * len(own) for former in said)
+
+
+async def _next_quote(unused: list[Quote], text: str, accept: Accept) -> Sentence | None:
+    """The unused quotation nearest to a sentence that failed; taken off the list."""
+    while unused:
+        nearest = attribute(text, unused)
+        quote = nearest.quote if nearest and nearest.score > 0 else unused[0]
+        unused.remove(quote)
+        if await accept(quote.text):
+            return _quotation(quote, "\n\n")
+    return None
+
+
+def _quotation(quote: Quote, before: str) -> Sentence:
+    return Sentence(f"“{' '.join(quote.text.split())}”", before, Support(quote, 1.0), quoted=True)
+
+
+async def _segments(pieces: AsyncGenerator[str]) -> AsyncGenerator[tuple[str, str]]:
+    """(white space before, sentence) as soon as each is whole; fenced code counts as one."""
+    buffer = ""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            buffer += piece
+            whole, buffer = _split(buffer)
+            for segment in whole:
+                yield segment
+    for segment in _cut(buffer):
+        yield segment
+
+
+def _split(buffer: str) -> tuple[list[tuple[str, str]], str]:
+    """Whole segments at the front of `buffer`, and the rest that may still grow."""
+    stripped = buffer.lstrip()
+    if stripped.startswith("```"):
+        end = stripped.find("\n```", 3)
+        if end < 0:
+            return [], buffer
+        cut = len(buffer) - len(stripped) + end + 4
+        return [(buffer[: len(buffer) - len(stripped)], buffer[:cut].strip())], buffer[cut:]
+    spans = list(sentence_spans(buffer))
+    if len(spans) < 2:
+        if len(buffer) > _LONGEST:
+            return list(_cut(buffer)), ""
+        return [], buffer
+    last = spans[-1][0]
+    rest = len(buffer[:last].rstrip())
+    return list(_cut(buffer[:rest])), buffer[rest:]
+
+
+def _cut(text: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    for start, end in sentence_spans(text):
+        yield text[at:start], text[start:end]
+        at = end

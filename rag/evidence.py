@@ -1,0 +1,121 @@
+"""Question + passages -> the sentences that answer it best, as quotations.
+
+A small model turns facts round when it phrases them, so the sentences that hold the answer are
+picked before it writes a word: half by the question's words (each weighted by how rare it is among
+the candidates), half by meaning.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rag.embed import Embedder
+from rag.schema import Hit
+from rag.sentences import sentence_spans
+from rag.words import content_words, stem, stems
+
+_MARKER = re.compile(r"^(?:[-*+•▪◦>|]+|#{1,6}|\d{1,3}[.)])[ \t]+")
+_FEWEST_WORDS = 4
+_MOST_EMBEDDED = 32
+_WORD_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence of a passage. `passage` is its place in the list of hits, counted from 0."""
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    score: float = 0.0
+
+
+def passage_sentences(hits: Sequence[Hit]) -> list[Quote]:
+    """Every sentence of the passages, without list markers; spans point into the document."""
+    quotes: dict[tuple[int, int], Quote] = {}
+    for number, hit in enumerate(hits):
+        for start, end in sentence_spans(hit.text):
+            text = hit.text[start:end]
+            shift = len(text) - len(_MARKER.sub("", text, count=1))
+            at = hit.start + start + shift
+            # Neighbouring passages overlap: the better-ranked one keeps the shared sentence.
+            key = (hit.document_id, hit.start + end)
+            quotes.setdefault(key, Quote(number, at, hit.start + end, text[shift:]))
+    return list(quotes.values())
+
+
+def select_quotes(
+    question: str, hits: Sequence[Hit], embedder: Embedder, count: int
+) -> list[Quote]:
+    """The best `count` sentences, in the order in which the passages give them."""
+    candidates = [q for q in passage_sentences(hits) if len(q.text.split()) >= _FEWEST_WORDS]
+    if not candidates:
+        return []
+    by_words = _word_scores(question, candidates)
+    order = sorted(range(len(candidates)), key=lambda i: -by_words[i])[:_MOST_EMBEDDED]
+    vectors = embedder.encode([question, *(candidates[i].text for i in order)])
+    by_meaning = vectors[1:] @ vectors[0]
+    best = max(hits[0].score, 1e-9)
+    scored = []
+    for i, meaning in zip(order, by_meaning, strict=True):
+        quote = candidates[i]
+        relevance = _WORD_SHARE * by_words[i] + (1 - _WORD_SHARE) * float(meaning)
+        prior = max(hits[quote.passage].score, 0.0) / best
+        scored.append(
+            Quote(
+                quote.passage, quote.start, quote.end, quote.text, relevance * (0.5 + 0.5 * prior)
+            )
+        )
+    chosen = _distinct(sorted(scored, key=lambda q: -q.score), count)
+    return sorted(chosen, key=lambda q: (q.passage, q.start))
+
+
+def _word_scores(question: str, candidates: Sequence[Quote]) -> list[float]:
+    """Share of the question's words in each sentence, weighted by their rarity; 0 to 1."""
+    wanted = {stem(word) for word in content_words(question)}
+    sentences = [set(stems(quote.text)) for quote in candidates]
+    frequency = Counter(word for sentence in sentences for word in sentence & wanted)
+    weight = {w: math.log(1 + len(candidates) / (1 + frequency[w])) for w in wanted}
+    total = sum(weight.values()) or 1.0
+    return [sum(weight[w] for w in wanted & sentence) / total for sentence in sentences]
+
+
+def _distinct(ranked: Sequence[Quote], count: int) -> list[Quote]:
+    """The first `count` that do not merely repeat a better one."""
+    chosen: list[Quote] = []
+    for quote in ranked:
+        own = set(stems(quote.text))
+        repeats = any(
+            len(own & set(stems(other.text)))
+            >= 0.8 * max(1, min(len(own), len(set(stems(other.text)))))
+            for other in chosen
+        )
+        if not repeats:
+            chosen.append(quote)
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+def relevance(question: str, hits: Sequence[Hit]) -> float:
+    """How likely the passages hold an answer, 0 to 1; compared with `retriever.min_relevance`.
+
+    Half the best cosine, half the share of the question's words that the best passages contain.
+    A first, uncalibrated estimate: near-misses of the same domain score as high as answers.
+    """
+    if not hits:
+        return 0.0
+    wanted = {stem(word) for word in content_words(question)}
+    covered = 0.0
+    for hit in hits[:3]:
+        there = set(stems(" ".join((hit.title, *hit.heading_path, hit.text))))
+        covered = max(covered, len(wanted & there) / max(1, len(wanted)))
+    cosine = max((hit.dense for hit in hits if hit.dense is not None), default=covered)
+    return float(np.clip(0.5 * cosine + 0.5 * covered, 0.0, 1.0))

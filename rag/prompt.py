@@ -1,0 +1,56 @@
+"""Question + passages -> messages that fit into the model's context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag.chunk import place
+from rag.config import PromptConfig
+from rag.evidence import Quote
+from rag.generate import Generator
+from rag.schema import Hit, Message
+
+_PROMPTS = Path(__file__).parent / "prompts"
+
+
+def read_prompt(name: str) -> str:
+    return (_PROMPTS / f"{name}.md").read_text(encoding="utf-8").strip()
+
+
+def build_prompt(
+    question: str,
+    hits: Sequence[Hit],
+    quotes: Sequence[Quote],
+    history: Sequence[Message],
+    generator: Generator,
+    config: PromptConfig,
+) -> list[Message]:
+    """System rules, the last turns, the numbered passages with the key sentences, the question.
+
+    Passages are taken in order of rank while the budget lasts; the first is cut rather than left
+    out. Older turns go before passages do.
+    """
+    passages = _fitting_passages(hits, generator, config.max_passage_tokens)
+    key = "\n".join(f"- {quote.text}" for quote in quotes)
+    turn = f"Passages:\n\n{passages}\n\nKey sentences:\n{key}\n\nQuestion: {question}"
+    turns = 2 * config.max_history_turns
+    kept = list(history[-turns:]) if turns else []
+    return [Message("system", read_prompt("answer")), *kept, Message("user", turn)]
+
+
+def _fitting_passages(hits: Sequence[Hit], generator: Generator, budget: int) -> str:
+    shown: list[str] = []
+    for number, hit in enumerate(hits, start=1):
+        # A passage is delimited, so that the model can tell data from instructions.
+        heading = place(hit.title, hit.heading_path)
+        passage = f"[{number}] {heading}\n<passage>\n{hit.text.strip()}\n</passage>"
+        cost = generator.count_tokens(passage)
+        if cost > budget and not shown:
+            keep = int(len(hit.text) * 0.9 * budget / cost)
+            shown.append(f"[{number}] {heading}\n<passage>\n{hit.text[:keep].strip()}\n</passage>")
+        if cost > budget:
+            break
+        budget -= cost
+        shown.append(passage)
+    return "\n\n".join(shown)

@@ -1,0 +1,62 @@
+"""The HTTP application: API routes, health, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
+
+from guardrails import GuardrailsError
+from rag.errors import RagError
+from serve import http_errors
+from serve.limits import BodyLimits
+from serve.routes_chat import chat_routes
+from serve.routes_documents import document_routes
+from serve.wiring import Parts
+
+_ABOUT = """Answers from the company's own documents, with citations; refuses where they hold none.
+
+Any OpenAI client works: set its base URL to this server's `/v1` and name the model that
+`/v1/models` lists. vSage's own fields ride along under `vsage`."""
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """All routes over opened parts; closes the parts when the server stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
+        yield
+        await parts.close()
+
+    # FastAPI's own /docs would load its scripts from a CDN.
+    app: FastAPI = FastAPIOffline(title="vSage", version="1", description=_ABOUT, lifespan=lifespan)
+    http_errors.install(app)
+    app.add_middleware(
+        BodyLimits,
+        max_mb=parts.config.server.max_request_mb,
+        # Room for the multipart headers around a file of exactly the limit.
+        max_upload_mb=parts.config.ingest.max_file_mb + 0.1,
+        timeout_s=parts.config.server.receive_timeout_s,
+    )
+    app.include_router(chat_routes(parts))
+    app.include_router(document_routes(parts))
+
+    @app.get("/healthz", tags=["health"], summary="The process is alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"], summary="A question could be answered now")
+    async def readyz() -> Response:
+        try:
+            documents = parts.knowledge.catalog.count()
+            parts.knowledge.refresh()
+            if parts.generator is not None:
+                await parts.generator.check()
+        except (RagError, GuardrailsError) as error:
+            return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
+        return JSONResponse({"status": "ready", "documents": documents})
+
+    return app

@@ -1,0 +1,21 @@
+"""What `serve` raises on purpose.
+
+ServeError          a message for the terminal: the server cannot start
+RequestError        a message for the caller, with its HTTP status and OpenAI's error code
+"""
+
+
+class ServeError(Exception):
+    """The server cannot start. The message says what to do."""
+
+
+class RequestError(Exception):
+    """A request cannot be served as it was made."""
+
+    def __init__(
+        self, status: int, message: str, code: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param

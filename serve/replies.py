@@ -1,0 +1,42 @@
+"""What vSage says when it does not answer. Plain words: what happened, and what to do."""
+
+from __future__ import annotations
+
+from guardrails import Verdict
+
+
+def blocked(verdict: Verdict) -> str:
+    if verdict.category == "error":
+        return (
+            "I can't answer: a safety check failed to run, so nothing was passed on. "
+            "Please tell the person who runs this service."
+        )
+    return (
+        "I can't act on that message: it reads like an attempt to change how I work. "
+        "If that is not what you meant, please ask again in other words."
+    )
+
+
+def not_found(query: str, documents: int) -> str:
+    if documents == 0:
+        return (
+            "The knowledge base is empty, so I have nothing to answer from. "
+            "Add documents first, for example with `python -m rag ingest docs/kb`."
+        )
+    which = "its one document" if documents == 1 else f"its {documents} documents"
+    return (
+        f"The knowledge base does not hold an answer to that. I searched {which} for "
+        f"“{shorten(query)}”. Try other words, or ask for the missing document to be added."
+    )
+
+
+def nothing_supported(query: str) -> str:
+    return (
+        f"I found passages about “{shorten(query)}”, but no sentence that I can stand behind. "
+        "Try a narrower question."
+    )
+
+
+def shorten(text: str, limit: int = 120) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

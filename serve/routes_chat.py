@@ -1,0 +1,254 @@
+"""`/v1/chat/completions` and `/v1/models`: the chat flow in OpenAI's clothes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from rag.schema import Message, Sampling
+from serve.answer import Citation
+from serve.chat import Delta, Finished, Question, chat
+from serve.config import ServeConfig
+from serve.errors import RequestError
+from serve.http_errors import describe, error_body
+from serve.schema import (
+    AnswerMessage,
+    ChatCompletion,
+    ChatRequest,
+    Choice,
+    CitationOut,
+    ErrorOut,
+    ModelList,
+    ModelOut,
+    SupportOut,
+    UsageOut,
+    VerdictOut,
+    VsageOut,
+)
+from serve.wiring import Parts
+
+_STARTED = int(time.time())
+_CLIENT_GONE = 499
+_ERRORS: dict[int | str, dict[str, Any]] = {400: {"model": ErrorOut}, 503: {"model": ErrorOut}}
+
+
+def chat_routes(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["chat"])
+
+    @router.get("/models", summary="What can be named as `model`")
+    def list_models() -> ModelList:
+        return ModelList(data=[ModelOut(id=parts.config.server.model_name, created=_STARTED)])
+
+    @router.get("/models/{name}", responses={404: {"model": ErrorOut}})
+    def get_model(name: str) -> ModelOut:
+        _check_model(name, parts.config)
+        return ModelOut(id=name, created=_STARTED)
+
+    @router.post(
+        "/chat/completions",
+        response_model=ChatCompletion,
+        responses=_ERRORS,
+        summary="Answer a question from the knowledge base, with citations",
+    )
+    async def complete(body: ChatRequest, request: Request) -> Response:
+        question = to_question(body, parts)
+        if body.stream:
+            include_usage = bool(body.stream_options and body.stream_options.include_usage)
+            events = _server_sent(parts, question, body.model, include_usage)
+            return StreamingResponse(
+                events, media_type="text/event-stream", headers={"cache-control": "no-cache"}
+            )
+        end = await _until_disconnect(_finish(parts, question), request)
+        if end is None:
+            return Response(status_code=_CLIENT_GONE)
+        return JSONResponse(_completion(end, body.model).model_dump())
+
+    return router
+
+
+def to_question(body: ChatRequest, parts: Parts) -> Question:
+    """What the flow needs of a request. Raises RequestError."""
+    config = parts.config
+    _check_model(body.model, config)
+    last = body.messages[-1]
+    if last.role != "user":
+        raise RequestError(
+            400, "the last message must be the user's question", "invalid_value", "messages"
+        )
+    if not last.text().strip():
+        raise RequestError(400, "the question is empty", "invalid_value", "messages")
+    if len(last.text()) > config.server.max_question_chars:
+        raise RequestError(
+            400,
+            f"the question has {len(last.text())} characters; at most "
+            f"{config.server.max_question_chars} are taken",
+            "context_length_exceeded",
+            "messages",
+        )
+    if len(body.messages) > config.server.max_messages:
+        raise RequestError(
+            400, f"more than {config.server.max_messages} messages", "invalid_value", "messages"
+        )
+    history = tuple(_turn(message.role, message.text()) for message in body.messages[:-1])
+    return Question(last.text(), _sampling(body, config), parts.groups, history)
+
+
+def _turn(role: str, text: str) -> Message:
+    return Message("system" if role == "developer" else role, text)
+
+
+def _sampling(body: ChatRequest, config: ServeConfig) -> Sampling:
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    most = config.generator.context_tokens // 2
+    wanted = body.max_completion_tokens or body.max_tokens or config.generator.max_tokens
+    return Sampling(
+        max_tokens=min(wanted, most),
+        temperature=(
+            config.generator.temperature if body.temperature is None else body.temperature
+        ),
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=body.seed,
+        stop=tuple(text for text in stop if text),
+    )
+
+
+def _check_model(name: str, config: ServeConfig) -> None:
+    if name != config.server.model_name:
+        raise RequestError(
+            404,
+            f"there is no model '{name}'; this server has '{config.server.model_name}'",
+            "model_not_found",
+            "model",
+        )
+
+
+async def _finish(parts: Parts, question: Question) -> Finished:
+    async for event in chat(parts, question):
+        if isinstance(event, Finished):
+            return event
+    raise AssertionError("the chat flow ends with Finished")
+
+
+async def _until_disconnect(
+    work: Coroutine[Any, Any, Finished], request: Request
+) -> Finished | None:
+    """The result of `work`; None, and `work` cancelled, where the client has gone away."""
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.5)
+            if not task.done() and await request.is_disconnected():
+                return None
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _server_sent(
+    parts: Parts, question: Question, model: str, include_usage: bool
+) -> AsyncGenerator[str, None]:
+    """OpenAI's chunks; the last one before `[DONE]` carries `vsage`."""
+    head = {"id": _new_id(), "object": "chat.completion.chunk", "created": int(time.time())}
+    head["model"] = model
+    usage = {"usage": None} if include_usage else {}
+    yield _event({**head, **usage, "choices": [_choice({"role": "assistant", "content": ""})]})
+    try:
+        async with aclosing(chat(parts, question)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    yield _event({**head, **usage, "choices": [_choice({"content": event.text})]})
+                else:
+                    last = _choice({}, event.finish_reason)
+                    vsage = to_vsage(event).model_dump()
+                    yield _event({**head, **usage, "choices": [last], "vsage": vsage})
+                    if include_usage:
+                        counts = _usage(event).model_dump()
+                        yield _event({**head, "choices": [], "usage": counts})
+    except Exception as error:  # the status line is out already: the stream has to say it
+        status, message, code = describe(error)
+        yield _event(error_body(status, message, code))
+    yield "data: [DONE]\n\n"
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _completion(end: Finished, model: str) -> ChatCompletion:
+    choice = Choice(message=AnswerMessage(content=end.text), finish_reason=end.finish_reason)
+    return ChatCompletion(
+        id=_new_id(),
+        created=int(time.time()),
+        model=model,
+        choices=[choice],
+        usage=_usage(end),
+        vsage=to_vsage(end),
+    )
+
+
+def _new_id() -> str:
+    return f"chatcmpl-{secrets.token_hex(12)}"
+
+
+def _usage(end: Finished) -> UsageOut:
+    prompt, completion = end.usage.prompt_tokens, end.usage.completion_tokens
+    return UsageOut(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )
+
+
+def to_vsage(end: Finished) -> VsageOut:
+    return VsageOut(
+        query=end.query,
+        citations=[_citation(citation) for citation in end.citations],
+        verdicts=[
+            VerdictOut(
+                direction=direction,
+                allowed=verdict.allowed,
+                rail=verdict.rail,
+                category=verdict.category,
+                score=round(verdict.score, 3),
+                reason=verdict.reason,
+            )
+            for direction, verdict in end.verdicts
+        ],
+        timings=end.timings,
+    )
+
+
+def _citation(citation: Citation) -> CitationOut:
+    hit = citation.hit
+    return CitationOut(
+        number=citation.number,
+        document_id=hit.document_id,
+        chunk_id=hit.chunk_id,
+        title=hit.title,
+        uri=hit.uri,
+        heading_path=list(hit.heading_path),
+        page=hit.page,
+        start=hit.start,
+        end=hit.end,
+        text=hit.text,
+        support=[
+            SupportOut(
+                sentence=item.sentence,
+                start=item.start,
+                end=item.end,
+                score=item.score,
+                quoted=item.quoted,
+            )
+            for item in citation.support
+        ],
+    )

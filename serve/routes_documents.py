@@ -1,0 +1,156 @@
+"""`/v1/search` and `/v1/documents`: the knowledge base, as far as the caller may see it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from fastapi import APIRouter, File, Query, UploadFile
+
+from rag.ingest import ingest
+from rag.parse import SUPPORTED
+from rag.retrieve import retrieve
+from rag.schema import Document, Hit, RawDocument
+from serve.errors import RequestError
+from serve.schema import (
+    DocumentDeleted,
+    DocumentList,
+    DocumentOut,
+    ErrorOut,
+    HitOut,
+    SearchRequest,
+    SearchResult,
+)
+from serve.timing import Timings
+from serve.wiring import Parts
+
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorOut}}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorOut},
+    413: {"model": ErrorOut},
+    415: {"model": ErrorOut},
+}
+
+
+def document_routes(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["documents"])
+
+    @router.post("/search", responses=_REFUSED, summary="The passages nearest to a query")
+    async def search(body: SearchRequest) -> SearchResult:
+        if not body.query.strip():
+            raise RequestError(400, "the query is empty", "invalid_value", "query")
+        timings = Timings()
+        with timings("retrieve"):
+            hits = await asyncio.to_thread(
+                retrieve, parts.knowledge, body.query, parts.groups, body.top_k
+            )
+        data = [_hit(hit) for hit in hits]
+        return SearchResult(query=body.query, data=data, timings=timings.milliseconds())
+
+    @router.post("/documents", status_code=201, responses=_REFUSED, summary="Add a document")
+    async def upload(file: UploadFile = File(description="One document.")) -> DocumentOut:  # noqa: B008
+        name = _safe_name(file.filename)
+        data = await file.read()
+        return await asyncio.to_thread(_take_in, parts, name, data)
+
+    @router.get("/documents", summary="What may be read, by title")
+    def list_documents(
+        limit: int = Query(100, ge=1, le=1000), offset: int = Query(0, ge=0, le=10**9)
+    ) -> DocumentList:
+        catalog = parts.knowledge.catalog
+        found = catalog.list_documents(parts.groups, limit, offset)
+        total = catalog.count(parts.groups)
+        return DocumentList(
+            data=[_document(document) for document in found],
+            total=total,
+            has_more=offset + len(found) < total,
+        )
+
+    @router.get("/documents/{document_id}", responses=_NOT_FOUND)
+    def get_document(
+        document_id: int, text: bool = Query(False, description="Also return the parsed text.")
+    ) -> DocumentOut:
+        document = _find(parts, document_id)
+        return _document(document, parts.knowledge.catalog.text(document.id) if text else None)
+
+    @router.delete("/documents/{document_id}", responses=_NOT_FOUND)
+    def delete_document(document_id: int) -> DocumentDeleted:
+        document = _find(parts, document_id)
+        parts.knowledge.catalog.delete([document.id])
+        parts.knowledge.refresh()
+        return DocumentDeleted(id=document.id)
+
+    return router
+
+
+def _take_in(parts: Parts, name: str, data: bytes) -> DocumentOut:
+    """Ingest one uploaded document; an upload of the same name replaces the former one."""
+    if not data:
+        raise RequestError(400, "the file is empty", "unreadable_document", "file")
+    raw = RawDocument(f"upload:{name}", name, datetime.now(UTC), lambda: data)
+    groups = frozenset(parts.config.ingest.groups)
+    report = ingest(parts.knowledge, [raw], groups)
+    if report.failures:
+        reason = report.failures[0].reason
+        raise RequestError(400, f"{name}: {reason}", "unreadable_document", "file")
+    document = parts.knowledge.catalog.find_document(raw.uri)
+    if document is None:
+        raise RequestError(409, f"{name} was deleted while it was added", "conflict", "file")
+    return _document(document)
+
+
+def _safe_name(filename: str | None) -> str:
+    """The file's name without any folders. Raises RequestError."""
+    name = PurePosixPath((filename or "").replace("\\", "/")).name.strip()
+    name = "".join(character for character in name if character.isprintable())[:200]
+    if PurePosixPath(name).suffix.lower() not in SUPPORTED:
+        known = ", ".join(sorted(SUPPORTED))
+        raise RequestError(
+            415, f"'{name}' has no supported suffix: {known}", "unsupported_media_type", "file"
+        )
+    return name
+
+
+def _find(parts: Parts, document_id: int) -> Document:
+    """Raises the same 404 whether a document does not exist or may not be read."""
+    document = parts.knowledge.catalog.find_document(str(document_id), parts.groups)
+    if document is None:
+        raise RequestError(404, f"there is no document {document_id}", "not_found", "document_id")
+    return document
+
+
+def _document(document: Document, text: str | None = None) -> DocumentOut:
+    return DocumentOut(
+        id=document.id,
+        title=document.title,
+        name=document.name,
+        uri=document.uri,
+        media_type=document.media_type,
+        sha256=document.sha256,
+        bytes=document.size,
+        modified=document.modified,
+        ingested=document.ingested,
+        groups=sorted(document.groups),
+        chunks=document.chunks,
+        warnings=list(document.warnings),
+        text=text,
+    )
+
+
+def _hit(hit: Hit) -> HitOut:
+    return HitOut(
+        document_id=hit.document_id,
+        chunk_id=hit.chunk_id,
+        title=hit.title,
+        uri=hit.uri,
+        heading_path=list(hit.heading_path),
+        page=hit.page,
+        start=hit.start,
+        end=hit.end,
+        text=hit.text,
+        score=round(hit.score, 4),
+        lexical=None if hit.lexical is None else round(hit.lexical, 4),
+        dense=None if hit.dense is None else round(hit.dense, 4),
+    )

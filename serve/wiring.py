@@ -1,0 +1,62 @@
+"""Configuration -> the opened parts that requests are served with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from guardrails import Rails, open_rails
+from rag.generate import Generator, open_generator
+from rag.knowledge import Knowledge, open_knowledge
+from rag.schema import Message, Sampling
+from serve.config import ServeConfig
+
+_SAMPLING = {"max_tokens", "temperature", "top_p", "seed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    config: ServeConfig
+    knowledge: Knowledge
+    generator: Generator | None
+    """None where `generator.provider` is `extractive`."""
+    rails: Rails
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The caller's groups. Until there are accounts, every caller has the server's."""
+        return frozenset(self.config.server.groups)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens as the generator counts them; about four characters each without one."""
+        return self.generator.count_tokens(text) if self.generator else -(-len(text) // 4)
+
+    async def close(self) -> None:
+        if self.generator is not None:
+            await self.generator.close()
+        self.knowledge.close()
+
+
+def open_parts(config: ServeConfig) -> Parts:
+    """Load models, open the catalog and the rails. Raises RagError or GuardrailsError."""
+    knowledge = open_knowledge(config)
+    generator = open_generator(config.generator)
+    rails = open_rails(
+        config.guardrails, embed=knowledge.embedder.encode, generate=_plain(generator)
+    )
+    return Parts(config, knowledge, generator, rails)
+
+
+def _plain(generator: Generator | None) -> Callable[..., Awaitable[str]] | None:
+    """The generator as a site's own rails may call it: OpenAI-style messages in, text out."""
+    if generator is None:
+        return None
+
+    async def generate(messages: Sequence[Mapping[str, str]], **sampling: Any) -> str:
+        turns = [Message(turn["role"], turn["content"]) for turn in messages]
+        known = {key: value for key, value in sampling.items() if key in _SAMPLING}
+        stream = generator.stream(turns, Sampling(**known))
+        return "".join([piece async for piece in stream])
+
+    return generate

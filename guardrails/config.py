@@ -70,7 +70,7 @@ class GroundedConfig(Section):
     """Rail `check grounded`: every sentence of an answer must rest on a retrieved passage."""
 
     threshold: float = Field(
-        0.55, ge=0, le=1, description="Least support (0 to 1) that lets a sentence through."
+        0.5, ge=0, le=1, description="Least support (0 to 1) that lets a sentence through."
     )
     similarity_weight: float = Field(
         0.5,

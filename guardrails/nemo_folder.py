@@ -11,6 +11,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from guardrails.errors import RailsConfigError
 
 DIRECTIONS = ("input", "retrieval", "output")
+TEXTS = {"user_message", "bot_message", "relevant_chunks"}
 SYSTEM_FLOWS = "llm_flows.co"
 
 
@@ -57,17 +58,25 @@ def _check_yaml(path: Path) -> None:
 
 
 def check_flows(engine: LLMRails, rails_dir: Path) -> None:
-    """Every action that a rail executes must exist, or each text would be blocked later."""
-    known = engine.runtime.flow_configs
+    """What NeMo would find out, or overlook, only when the first text comes."""
     for name in sorted(_reachable(engine)):
-        for element in known[name].elements:
-            action = element.get("action_name")
-            if element["_type"] != "run_action" or action in {None, "utter", "create_event"}:
+        elements = engine.runtime.flow_configs[name].elements
+        assigned = {part.get("action_result_key") or part.get("key") for part in elements}
+        for part in elements:
+            action = part.get("action_name")
+            if part["_type"] != "run_action" or action in {None, "utter", "create_event"}:
                 continue
             if not engine.runtime.action_dispatcher.has_registered(action):
                 raise RailsConfigError(
                     f"{rails_dir}: flow '{name}' executes the unknown action '{action}'; correct "
                     "its name or define it in actions.py beside config.yml"
+                )
+            # NeMo hands an unknown variable over by name: the rail would judge "$user_mesage".
+            text = str(part.get("action_params", {}).get("text", ""))
+            if text.startswith("$") and text[1:] not in TEXTS | assigned:
+                raise RailsConfigError(
+                    f"{rails_dir}: flow '{name}' passes the unknown variable {text} to "
+                    f"'{action}'; the texts are {', '.join(f'${known}' for known in sorted(TEXTS))}"
                 )
 
 

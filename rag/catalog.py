@@ -138,6 +138,11 @@ class Catalog:
         with self._reading() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def count_chunks(self) -> int:
+        with self._reading() as connection:
+            query = sa.select(sa.func.count()).select_from(chunks)
+            return int(connection.execute(query).scalar_one())
+
     def find_document(self, key: str, groups: frozenset[str] | None = None) -> Document | None:
         """A document by id, URI or name, if the caller may read it."""
         by_key = sa.or_(documents.c.uri == key, documents.c.name == key)

@@ -59,9 +59,9 @@ class RetrieverConfig(Section):
     """Passages each leg proposes before fusion."""
     lexical_weight: float = Field(0.6, ge=0, le=1)
     """Share of the full-text leg in the fused score; the rest is the dense leg's."""
-    heading_weight: float = Field(1.0, ge=0, le=10)
+    heading_weight: float = Field(0.7, ge=0, le=10)
     """BM25 weight of title and headings beside the passage's own text."""
-    min_relevance: float = Field(0.42, ge=0, le=1)
+    min_relevance: float = Field(0.55, ge=0, le=1)
     """Below this estimate of relevance the reply is that the knowledge base does not hold it."""
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +118,12 @@ def read_beir(queries: Path, qrels: Path) -> list[LabelledQuestion]:
     """
     relevant: dict[str, dict[str, int]] = {}
     with _open(qrels) as file:
-        for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
-            if not row or (number == 1 and not row[-1].strip().lstrip("-").isdigit()):
+        for number, cells in enumerate(csv.reader(file, delimiter="\t"), start=1):
+            if not cells or (number == 1 and not cells[-1].strip().lstrip("-").isdigit()):
                 continue  # the header
             try:
                 # TREC's own layout has a column of zeros between query and document.
-                query_id, document_id, grade = row[0], row[-2], int(row[-1])
+                query_id, document_id, grade = cells[0], cells[-2], int(cells[-1])
             except (IndexError, ValueError) as error:
                 raise EvaluationError(
                     f"{qrels}:{number}: needs query id, document id and grade, tab-separated"
@@ -149,9 +150,7 @@ def beir_documents(corpus: Path) -> list[RawDocument]:
         key, title = str(row["_id"]), str(row.get("title") or "").strip()
         text = f"# {title}\n\n{row['text']}" if title else str(row["text"])
         data = text.encode("utf-8", "replace")
-        documents.append(
-            RawDocument(f"beir:{key}", key, None, lambda data=data: data, ".md")  # type: ignore[misc]
-        )
+        documents.append(RawDocument(f"beir:{key}", key, None, partial(bytes, data), ".md"))
     if not documents:
         raise EvaluationError(f"{corpus} holds no documents")
     return documents

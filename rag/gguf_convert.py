@@ -3,9 +3,9 @@
 Only what SmolLM2 needs is covered: the LLaMA architecture, a byte-level BPE tokenizer with the
 `smollm` splitting rule. Anything else is refused by name.
 
-The safetensors folder is put together here and not by `transformers`' own GGUF loader, which wants
-`accelerate` installed and loses the tokenizer's rule that every digit is a token of its own: its
-"2024" becomes other ids than llama.cpp's, and a model tuned on them would be served with others.
+The safetensors folder is put together here and not by `transformers`' own GGUF loader, which gives
+the same weights, but wants `accelerate` installed, and whose tokenizer does not split off numerals:
+its " ½" becomes other ids than llama.cpp's.
 """
 
 from __future__ import annotations

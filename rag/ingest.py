@@ -90,23 +90,60 @@ def prune(
     roots: Sequence[str],
     report: IngestReport,
 ) -> None:
-    """Delete documents below `roots` that the source no longer holds.
+    """Delete documents below `roots` that the source no longer holds."""
+    stale = gone(knowledge.catalog, items, roots)
+    knowledge.catalog.delete(stale.values())
+    report.removed += sorted(stale)
+    knowledge.refresh()
+    knowledge.index.save()
 
-    What lies below a folder that could not be listed is kept: nobody knows whether it is gone.
+
+def gone(
+    catalog: Catalog, items: Sequence[RawDocument | Failure], roots: Sequence[str]
+) -> dict[str, int]:
+    """URI -> id of documents below `roots` that are not among `items`.
+
+    What lies below a folder that could not be listed is not gone: nobody knows.
     """
     present = {item.uri for item in items}
     unlisted = [item.uri for item in items if isinstance(item, Failure)]
-    gone = {
+    return {
         uri: document_id
-        for uri, document_id in knowledge.catalog.uris().items()
+        for uri, document_id in catalog.uris().items()
         if uri not in present
         and any(within(uri, root) for root in roots)
         and not any(within(uri, failed) for failed in unlisted)
     }
-    knowledge.catalog.delete(gone.values())
-    report.removed += sorted(gone)
-    knowledge.refresh()
-    knowledge.index.save()
+
+
+def plan(
+    catalog: Catalog,
+    items: Sequence[RawDocument | Failure],
+    roots: Sequence[str],
+    config: RagConfig,
+    groups: frozenset[str],
+) -> IngestReport:
+    """What `ingest`, and `prune` of these roots, would do; documents are read but not parsed."""
+    report = IngestReport(removed=sorted(gone(catalog, items, roots)))
+    for item in items:
+        if isinstance(item, Failure):
+            report.failures.append(item)
+            continue
+        try:
+            sha256 = hashlib.sha256(item.load()).hexdigest()
+        except SourceError as error:
+            report.failures.append(Failure(item.uri, item.name, str(error)))
+            continue
+        known = catalog.known(item.uri)
+        if known is None:
+            report.added.append(item.name)
+        elif (known.sha256, known.recipe) != (sha256, recipe(config)):
+            report.changed.append(item.name)
+        elif known.groups != groups:
+            report.regrouped.append(item.name)
+        else:
+            report.unchanged += 1
+    return report
 
 
 def recipe(config: RagConfig) -> str:

@@ -7,6 +7,7 @@ it is over the limit, and nothing of it is kept.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,12 +18,8 @@ _MB = 1024 * 1024
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, message: str, code: str) -> None:
-        super().__init__(message)
-        self.response = JSONResponse(
-            error_body(status, message, code), status_code=status, headers={"connection": "close"}
-        )
+class BodyRefused(Exception):
+    """Ends the reading of a body; whatever the framework makes of it is replaced."""
 
 
 class BodyLimits:
@@ -43,46 +40,50 @@ class BodyLimits:
             return
         upload = scope["path"].rstrip("/") == "/v1/documents"
         limit_mb = self._max_upload_mb if upload else self._max_mb
+        refused = _wrong_type(scope, "multipart/form-data" if upload else "application/json")
         started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            _check_type(scope, "multipart/form-data" if upload else "application/json")
-            body = self._limited(receive, int(limit_mb * _MB), limit_mb)
-            await self._app(scope, body, watched_send)
-        except _Refused as refused:
-            if not started:
-                await refused.response(scope, receive, send)
-
-    def _limited(self, receive: Receive, limit: int, limit_mb: float) -> Receive:
         seen, complete = 0, False
 
-        async def limited() -> Message:
-            nonlocal seen, complete
+        async def limited_receive() -> Message:
+            nonlocal seen, complete, refused
             if complete:  # only a disconnect is left to wait for
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), self._timeout_s)
             except TimeoutError:
                 reason = f"nothing of the body came for {self._timeout_s:g} s"
-                raise _Refused(408, reason, "request_timeout") from None
+                refused = _refusal(408, reason, "request_timeout")
+                raise BodyRefused(reason) from None
             seen += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if seen > limit:
+            if seen > limit_mb * _MB:
                 reason = f"the request body is longer than {limit_mb:g} MB"
-                raise _Refused(413, reason, "request_too_large")
+                refused = _refusal(413, reason, "request_too_large")
+                raise BodyRefused(reason)
             return message
 
-        return limited
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            if refused is None or started:  # else the framework's own answer to BodyRefused
+                started = True
+                await send(message)
+
+        if refused is None:
+            with suppress(BodyRefused):
+                await self._app(scope, limited_receive, watched_send)
+        if refused is not None and not started:
+            await refused(scope, receive, send)
 
 
-def _check_type(scope: Scope, wanted: str) -> None:
+def _wrong_type(scope: Scope, wanted: str) -> JSONResponse | None:
     headers = dict(scope["headers"])
     given = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
-    if given != wanted:
-        reason = f"the content type is {given or 'missing'}; send {wanted}"
-        raise _Refused(415, reason, "unsupported_media_type")
+    if given == wanted:
+        return None
+    reason = f"the content type is {given or 'missing'}; send {wanted}"
+    return _refusal(415, reason, "unsupported_media_type")
+
+
+def _refusal(status: int, message: str, code: str) -> JSONResponse:
+    body = error_body(status, message, code)
+    return JSONResponse(body, status_code=status, headers={"connection": "close"})

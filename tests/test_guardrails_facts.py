@@ -49,6 +49,16 @@ def test_a_name_counts_only_as_a_whole() -> None:
     assert holds("max_surge: 3", "max_surge")
     assert not holds("set --force-all", "force")
     assert not holds("reinforce", "force")
+    assert not holds("super-force", "force")
+    assert holds("rm -rf /", "rf")
+    assert holds("see https://host.example/a-b.git", "host.example/a-b.git")
+
+
+def test_placeholders_and_markdown_escapes_are_no_names() -> None:
+    assert identifiers("Replace <user_name> in a\\_file and kubernetes.io/basic-auth") == {
+        "a_file",
+        "kubernetes.io/basic-auth",
+    }
 
 
 def test_polarity() -> None:

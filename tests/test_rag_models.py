@@ -599,7 +599,7 @@ def test_the_flow_leaves_three_models_and_runs_once(bench: Bench) -> None:
     assert models_ready(moved, bench.pins)
 
 
-def test_a_new_pin_is_fetched(bench: Bench) -> None:
+def test_what_an_older_pin_left_does_not_count(bench: Bench) -> None:
     made = Manifest(bench.folder)
     made.make(models.EMBEDDER, "an older wheel", lambda part: part.mkdir())
     assert not made.holds(models.EMBEDDER, bench.pins.embedder.sha256)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from guardrails.detectors.facts import numbers_known, without_marks
+from guardrails.detectors.facts import ESCAPE, numbers_known, without_marks
 from guardrails.detectors.sentences import content_words, split_sentences
 from guardrails.schema import Embed, Vectors
 
@@ -91,7 +91,7 @@ def gather(passages: Sequence[str]) -> Evidence:
     )
     whole = "\n".join(passages)
     return Evidence(
-        text=whole.lower(),
+        text=ESCAPE.sub(r"\1", whole).lower(),
         words=frozenset().union(*(sentence.words for sentence in sentences)),
         numbers=frozenset(numbers_known(whole)),
         sentences=sentences,

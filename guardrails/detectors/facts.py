@@ -11,11 +11,16 @@ CITATION = re.compile(r"\[\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,20}\]|\(\d{1,2}\)(?=
 LIST_MARK = re.compile(r"^\s{0,12}(?:[-*•+]|\d{1,3}[.)])\s{1,4}|^#{1,6} ", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.])v?(\d[\d,]{0,20}(?:\.\d{1,10}){0,6})(?=\D|$)", re.IGNORECASE)
 DIGITS = re.compile(r"\d{1,20}(?:\.\d{1,10}){0,6}")
+EDGES = "._/:@-,;()'\"<>[]{}$=\\"
 CODE_SPAN = re.compile(r"`{1,3}([^`\n]{1,200})`{1,3}")
+OPTION_SIGN = re.compile(r"(?:^|[^\w-])--?$")
+PLACEHOLDER = re.compile(r"<[^<>\n]{1,60}>")
+ESCAPE = re.compile(r"\\([_*<>\[\]`#])")
 # Something with an inner sign, an option, or mixed case: not an ordinary word.
 IDENTIFIER = re.compile(
-    r"(?<!\w)--?[A-Za-z][\w-]{1,60}"
-    r"|\b\w{1,60}(?:[._/:@]\w{1,60}){1,12}"
+    r"(?<![\w-])--?[A-Za-z][\w-]{1,60}"
+    r"|\b\w[\w-]{0,60}(?:[._/:@]\w[\w-]{0,60}){1,12}"
+    r"|\b[A-Za-z0-9]{1,40}_\w{1,60}"
     r"|\b[a-z]{1,30}[A-Z]\w{0,60}"
     r"|\b[A-Z][a-z0-9]{1,30}[A-Z]\w{0,60}"
     r"|\b[A-Z]{2,10}\d\w{0,20}"
@@ -75,15 +80,16 @@ def numbers_known(text: str) -> set[str]:
 
 
 def identifiers(text: str) -> set[str]:
-    """Options, paths, keys and other names that are not words; lower case."""
-    found = {match[0].strip("._/:@-") for match in IDENTIFIER.finditer(text)}
+    """Options, paths, keys and other names that are not words; lower case.
+
+    Placeholders such as <name> are left out: a reader fills them in.
+    """
+    text = PLACEHOLDER.sub(" ", ESCAPE.sub(r"\1", text))
+    found = {match[0] for match in IDENTIFIER.finditer(text)}
     for span in CODE_SPAN.finditer(text):
-        found.update(word.strip("._/:@-,;()'\"<>[]{}$") for word in span[1].split())
-    return {
-        name.lower()
-        for name in found
-        if len(name) > 1 and not name.replace(".", "").replace(",", "").isdigit()
-    }
+        found.update(span[1].split())
+    names = {name.strip(EDGES).lower() for name in found}
+    return {name for name in names if len(name) > 1 and not DIGITS.fullmatch(name)}
 
 
 def holds(text: str, name: str) -> bool:
@@ -91,9 +97,12 @@ def holds(text: str, name: str) -> bool:
     start = text.find(name)
     while start >= 0:
         end = start + len(name)
-        before = text[start - 1] if start else " "
-        after = text[end] if end < len(text) else " "
-        if not (before.isalnum() or before == "_" or after.isalnum() or after in "_-"):
+        before = text[max(0, start - 3) : start]
+        after = text[end : end + 1]
+        # A hyphen before the name joins it to another, unless it opens an option: --force.
+        joined = before.endswith("-") and not OPTION_SIGN.search(before)
+        inside = before[-1:].isalnum() or before.endswith("_") or joined
+        if not (inside or after.isalnum() or after in {"_", "-"}):
             return True
         start = text.find(name, start + 1)
     return False

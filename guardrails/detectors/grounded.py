@@ -20,7 +20,7 @@ RAIL = "check grounded"
 MISMATCH_FACTOR = 0.4
 """What is left of the support of a sentence whose facts are wrong."""
 SAME_STATEMENT = 0.6
-"""Share of common words from which two sentences speak of the same thing."""
+"""Share of common words, and cosine, from which two sentences speak of the same thing."""
 SAYS_NOTHING = re.compile(
     r"(?:hello|hi|hey|good (?:morning|afternoon|evening)|thanks?(?: you)?|you'?re welcome|welcome|"
     r"sure|certainly|of course|yes|no|okay|great question|i hope (?:this|that) helps|"
@@ -36,7 +36,7 @@ ADMITS = re.compile(
     r"did|have|has|is|are|was|were))? ?(?:not|n't|cannot|can't|couldn't|don't|doesn't|didn't|"
     r"haven't|hasn't|isn't) (?:\w{1,20} ){0,2}?(?:find|found|know|have|contain|say|mention|"
     r"answer|specify|provide|state|hold|include|sure|help|available)\b(?!.{0,400}\b(?:but|however|"
-    r"although|though|instead|because|since|except)\b)[^.!?]{0,160}[.!]?",
+    r"although|though|instead|because|since|except|which)\b)[^.!?:;]{0,160}[.!]?",
     re.IGNORECASE,
 )
 
@@ -119,11 +119,17 @@ def _wrong_fact(
         return "a number that no passage holds", "number"
     if any(not holds(evidence.text, name) for name in identifiers(sentence)):
         return "a name or option that no passage holds", "identifier"
-    if not best:
-        return None
-    nearest = evidence.sentences[best[max(range(len(best)), key=lambda i: similarity[i])]]
-    common = len(words & nearest.words)
-    same = common >= SAME_STATEMENT * len(words) and common >= 0.5 * len(nearest.words)
-    if same and opposed(sentence, nearest.text):
+    same = [
+        evidence.sentences[index]
+        for index, cosine in zip(best, similarity, strict=True)
+        if cosine >= SAME_STATEMENT and _same_statement(words, evidence.sentences[index].words)
+    ]
+    # One passage that agrees is enough: manuals state exceptions next to rules.
+    if same and all(opposed(sentence, source.text) for source in same):
         return "the opposite of what the passage says", "negation"
     return None
+
+
+def _same_statement(words: set[str], source: frozenset[str]) -> bool:
+    common = len(words & source)
+    return common >= SAME_STATEMENT * len(words) and common >= 0.5 * len(source)

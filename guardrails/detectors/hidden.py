@@ -15,7 +15,7 @@ from guardrails.detectors.patterns import Pattern, first_match
 from guardrails.schema import Verdict
 
 RAIL = "check hidden instructions"
-COMMENT = re.compile(r"<!--(.{1,4000}?)-->", re.DOTALL)
+COMMENT = re.compile(r"<!--(.{1,2000}?)-->", re.DOTALL)
 # Word processors leave single zero-width characters; a message hidden in them takes dozens.
 INVISIBLE_RUN = 12
 TAGS = 4

@@ -1,0 +1,342 @@
+"""`python -m rag`: ingest, inspect, search and evaluate a knowledge base."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import settings
+from rag.config import FOREIGN_SECTIONS, RagConfig
+from rag.errors import RagError
+from rag.schema import EVERYONE, Document, Failure, Hit
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Ingest documents, look at what is there, search, ask, and measure retrieval.\n\n"
+    "Every command takes `--config FILE` and, behind its own arguments, any number of overrides "
+    "such as `chunk.max_tokens=128` or `data_dir=/srv/vsage`.",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+FAILED, MISUSED = 1, 2
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Configuration overrides.")
+]
+DEFAULT_CONFIG = Path("configs/chat.yaml")
+
+
+@app.command()
+def ingest(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="PATH... [KEY=VALUE]...", help="Files and folders.")
+    ],
+    groups: Annotated[
+        str, typer.Option(help="Comma-separated groups that may read these documents.")
+    ] = "",
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Also delete what is gone from these folders.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Add and update documents: Markdown, text, HTML, PDF, DOCX.
+
+    Unchanged files are skipped by their hash; changed ones are replaced. Exit code 1 says that at
+    least one document failed; the others are in.
+
+    Example: `python -m rag ingest docs/kb --prune`
+    """
+    from rag import ingest_command
+
+    paths, overrides = settings.split_overrides(arguments)
+    if not paths:
+        raise typer.BadParameter("name at least one file or folder", param_hint="PATH")
+    loaded = _load(config, overrides)
+    readers = frozenset(filter(None, groups.replace(" ", "").split(",")))
+    ok = ingest_command.run(
+        loaded,
+        [Path(path) for path in paths],
+        readers or frozenset(loaded.ingest.groups),
+        remove_gone=prune,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    raise typer.Exit(0 if ok else FAILED)
+
+
+@app.command("list")
+def list_documents(
+    overrides: Overrides = None, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG
+) -> None:
+    """List the documents in the knowledge base."""
+    from rag.catalog import Catalog
+
+    documents = Catalog(_load(config, overrides)).list_documents()
+    if as_json:
+        for document in documents:
+            _print_json(document)
+        return
+    table = Table("id", "title", "name", "passages", "readers", "ingested")
+    for document in documents:
+        table.add_row(
+            str(document.id),
+            document.title,
+            document.name,
+            str(document.chunks),
+            ", ".join(sorted(document.groups)),
+            f"{document.ingested:%Y-%m-%d %H:%M}",
+        )
+    out.print(table if documents else "No documents yet: `python -m rag ingest PATH...` adds some.")
+
+
+@app.command()
+def show(
+    document: Annotated[str, typer.Argument(help="Its id, name or URI.")],
+    overrides: Overrides = None,
+    text: Annotated[bool, typer.Option("--text", help="Also print the parsed text.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show one document: where it came from, who may read it, and its text."""
+    from rag.catalog import Catalog
+
+    catalog = Catalog(_load(config, overrides))
+    found = _find(catalog, document)
+    body = catalog.text(found.id) if text else None
+    if as_json:
+        _print_json(found, text=body)
+        return
+    for field in dataclasses.fields(found):
+        out.print(f"[bold]{field.name:>10}[/]  {_plain(getattr(found, field.name))}")
+    if body is not None:
+        out.print()
+        out.print(body, markup=False)
+
+
+@app.command()
+def delete(
+    documents: Annotated[list[str], typer.Argument(help="Ids, names or URIs; [KEY=VALUE]...")],
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Delete documents with all their passages, at once and for every reader."""
+    from rag.catalog import Catalog
+
+    keys, overrides = settings.split_overrides(documents)
+    catalog = Catalog(_load(config, overrides))
+    found = [_find(catalog, key) for key in keys]
+    deleted = catalog.delete({document.id for document in found})
+    if as_json:
+        print(json.dumps({"deleted": deleted}))
+    else:
+        out.print(f"Deleted {deleted}: " + ", ".join(document.title for document in found))
+
+
+@app.command()
+def search(
+    question: Annotated[str, typer.Argument(help="What to look for.")],
+    overrides: Overrides = None,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="How many.")] = 8,
+    groups: Annotated[
+        str, typer.Option(help="Search as a caller of these groups; default: see everything.")
+    ] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Print the passages nearest to a question, best first."""
+    from rag.knowledge import open_knowledge
+    from rag.retrieve import retrieve
+
+    knowledge = open_knowledge(_load(config, overrides))
+    hits = retrieve(knowledge, question, _caller(groups, knowledge.catalog.groups()), top_k)
+    if as_json:
+        for hit in hits:
+            _print_json(hit)
+        return
+    for rank, hit in enumerate(hits, start=1):
+        out.print(f"[bold]{rank}. {_escape(_place(hit))}[/]  [dim]{hit.score:.3f}[/]")
+        out.print(hit.text.strip(), markup=False)
+        out.print()
+    if not hits:
+        out.print("Nothing found.")
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    overrides: Overrides = None,
+    groups: Annotated[
+        str, typer.Option(help="Ask as a caller of these groups; default: see everything.")
+    ] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Answer a question with citations. No guardrails here: the server has them.
+
+    Exit code 1 says that the knowledge base holds no answer.
+
+    Example: `python -m rag ask "Which setting enables vMotion for vGPU?"`
+    """
+    from rag.ask import Asked
+    from rag.generate import open_generator
+    from rag.knowledge import open_knowledge
+
+    loaded = _load(config, overrides)
+    knowledge = open_knowledge(loaded)
+    readers = _caller(groups, knowledge.catalog.groups())
+    asked = Asked()
+    asyncio.run(
+        _print_answer(
+            knowledge, open_generator(loaded.generator), question, readers, asked, as_json
+        )
+    )
+    if as_json:
+        cited = {str(number): dataclasses.asdict(hit) for number, hit in asked.cited.items()}
+        print(json.dumps({"answer": asked.text, "found": asked.found, "citations": cited}))
+    elif asked.found:
+        out.print()
+        for number, hit in asked.cited.items():
+            out.print(f"[dim]\\[{number}] {_escape(_place(hit))}[/]")
+    else:
+        searched = knowledge.catalog.count(readers)
+        out.print(f"The knowledge base does not hold an answer ({searched} documents searched).")
+    raise typer.Exit(0 if asked.found else FAILED)
+
+
+@app.command()
+def evaluate(
+    overrides: Overrides = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSONL: question, gold_docs, optional history.")
+    ] = None,
+    documents: Annotated[
+        Path | None, typer.Option(help="The folder those names lie below.")
+    ] = None,
+    corpus: Annotated[Path | None, typer.Option(help="BEIR's corpus.jsonl.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="BEIR's queries.jsonl.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="BEIR's qrels.tsv.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Only the first N questions.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object as the last line.")
+    ] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Measure retrieval: hit@1/5/10, MRR@10 and nDCG@10 of lexical, dense and hybrid search.
+
+    Either `--questions` with `--documents`, or `--corpus` with `--queries` and `--qrels`. The
+    documents go into a catalog of their own below `data_dir`/evaluation, so a second run is quick.
+    `default` is what the server uses.
+    """
+    from rag import evaluate_command
+
+    inputs = evaluate_command.inputs(questions, documents, corpus, queries, qrels)
+    if inputs is None:
+        raise typer.BadParameter(
+            "give --questions and --documents, or --corpus, --queries and --qrels"
+        )
+    evaluate_command.run(_load(config, overrides), inputs, limit, as_json)
+
+
+@app.command()
+def reindex(overrides: Overrides = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Embed every stored passage again, after `embedder.model` has changed."""
+    from rag import ingest_command
+
+    ingest_command.reindex(_load(config, overrides))
+
+
+@app.command()
+def models(overrides: Overrides = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Fetch and convert the two embedded models; what is there already is left alone."""
+    from rag.models import fetch_models
+
+    fetch_models(_load(config, overrides).models_dir, echo=print)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message, never in a stack trace."""
+    try:
+        app()
+    except (RagError, settings.SettingsError) as error:
+        err.print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True)
+        sys.exit(MISUSED)
+    except KeyboardInterrupt:
+        err.print("stopped; what was committed stays, the same command goes on from there")
+        sys.exit(130)
+
+
+def _load(path: Path, overrides: list[str] | None) -> RagConfig:
+    return settings.load(RagConfig, path, overrides or (), FOREIGN_SECTIONS)
+
+
+async def _print_answer(
+    knowledge: Any, generator: Any, question: str, groups: frozenset[str], asked: Any, quiet: bool
+) -> None:
+    from rag.ask import ask as answer
+
+    async for piece in answer(knowledge, generator, question, groups, asked):
+        if not quiet:
+            print(piece, end="", flush=True)
+    if asked.text and not quiet:
+        print()
+    if generator is not None:
+        await generator.close()
+
+
+def _find(catalog: Any, key: str) -> Document:
+    found: Document | None = catalog.find_document(key)
+    if found is None:
+        raise RagError(f"there is no document '{key}': `python -m rag list` shows those there are")
+    return found
+
+
+def _caller(groups: str, everything: frozenset[str]) -> frozenset[str]:
+    named = frozenset(filter(None, groups.replace(" ", "").split(",")))
+    return named | {EVERYONE} if named else everything
+
+
+def _place(hit: Hit) -> str:
+    path = " > ".join(hit.heading_path) or hit.title
+    page = f", page {hit.page}" if hit.page else ""
+    return f"{hit.title}: {path}{page}" if hit.heading_path[:1] != (hit.title,) else path + page
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, frozenset | tuple):
+        return ", ".join(sorted(map(str, value))) or "-"
+    return "-" if value is None else _escape(str(value))
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _print_json(item: Document | Hit | Failure, **more: Any) -> None:
+    values = {**dataclasses.asdict(item), **{k: v for k, v in more.items() if v is not None}}
+    print(json.dumps(values, default=_jsonable, ensure_ascii=False))
+
+
+def _jsonable(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else sorted(value)
+
+
+if __name__ == "__main__":
+    main()

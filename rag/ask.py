@@ -1,0 +1,67 @@
+"""A question answered on the command line: the chat flow without guardrails and conversation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from rag.draft import draft, quote_all
+from rag.evidence import passage_sentences, relevance, select_quotes
+from rag.generate import Generator
+from rag.knowledge import Knowledge
+from rag.prompt import build_prompt
+from rag.retrieve import retrieve
+from rag.schema import Hit, Sampling
+
+
+@dataclass(slots=True)
+class Asked:
+    """The answer as it grew. `cited` maps a mark's number to its passage."""
+
+    text: str = ""
+    found: bool = True
+    cited: dict[int, Hit] = field(default_factory=dict)
+
+
+async def ask(
+    knowledge: Knowledge,
+    generator: Generator | None,
+    question: str,
+    groups: frozenset[str],
+    asked: Asked,
+) -> AsyncGenerator[str, None]:
+    """Pieces of the answer, with `[n]` marks; what they rest on is noted in `asked`."""
+    config = knowledge.config
+    hits = retrieve(knowledge, question, groups, config.prompt.max_passages)
+    if relevance(question, hits) < config.retriever.min_relevance:
+        asked.found = False
+        return
+    quotes = select_quotes(question, hits, knowledge.embedder, config.answer.quotations)
+    if generator is None:
+        sentences = quote_all(quotes, _anything)
+    else:
+        messages = build_prompt(question, hits, quotes, [], generator, config.prompt)
+        sampling = Sampling(config.generator.max_tokens, config.generator.temperature)
+        sentences = draft(
+            generator.stream(messages, sampling),
+            quotes,
+            passage_sentences(hits),
+            _anything,
+            config.answer.min_support,
+        )
+    numbers: dict[int, int] = {}
+    async with aclosing(sentences):
+        async for sentence in sentences:
+            piece = (sentence.before if asked.text else "") + sentence.text
+            if sentence.support is not None:
+                passage = sentence.support.quote.passage
+                number = numbers.setdefault(passage, len(numbers) + 1)
+                asked.cited[number] = hits[passage]
+                piece += f" [{number}]"
+            asked.text += piece
+            yield piece
+
+
+async def _anything(_sentence: str) -> bool:
+    return True

@@ -43,11 +43,11 @@ check: $(SETUP)-dev  ## format, lint, types
 	@$(PY) -m mypy
 
 clean:  ## remove .venv, caches and what tests left; models/ and data/ stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 failed  = { echo "set-up failed at $(1): read the last lines above; without a network, or behind a mirror, set PIP_INDEX_URL; on a full disk, free about 4 GB; then run the same command again" >&2; exit 1; }
-install = $(PY) -m pip install -q --disable-pip-version-check -e '$(1)' || $(call failed,pip install $(1))
+install = $(PY) -m pip install -q --disable-pip-version-check '$(1)' || $(call failed,pip install $(1))
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here: install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=python3" >&2; exit 1; }

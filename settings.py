@@ -8,6 +8,7 @@ for an unknown key, the nearest one that exists.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -67,7 +68,7 @@ def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     operands: list[str] = []
     overrides: list[str] = []
     for argument in arguments:
-        is_override = _OVERRIDE.match(argument) and not Path(argument).exists()
+        is_override = _OVERRIDE.match(argument) and not os.path.exists(argument)
         (overrides if is_override else operands).append(argument)
     return operands, overrides
 
@@ -78,7 +79,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue  # `<<: *anchor` may come more than once, and is resolved further up
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a single value", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' stands twice", key_node.start_mark
@@ -96,7 +103,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(str(path), [f"cannot be read: {error}"]) from None
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-45
         raise SettingsError(
             str(path), [f"is not valid YAML: {' '.join(str(error).split())}"]
         ) from None
@@ -138,10 +145,10 @@ def _apply(values: dict[str, Any], override: str, problems: list[str]) -> None:
         problems.append(f"'{override}' is not an override: write key.path=value")
         return
     keys = match.group(1).split(".")
-    try:
-        value = yaml.safe_load(match.group(2))
-    except yaml.YAMLError:
-        value = match.group(2)
+    value: Any = match.group(2)
+    if value.strip():  # `database_url=` means the empty string, not YAML's null
+        with contextlib.suppress(yaml.YAMLError, ValueError):
+            value = yaml.safe_load(value)
     for key in keys[:-1]:
         if values.get(key) is None:
             values[key] = {}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
+import re
 import shutil
-import socket
+import subprocess
+import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,13 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from serve.config import ServeConfig
+from rag.config import RagConfig
+from rag.ingest import ingest
+from rag.knowledge import open_knowledge
+from rag.schema import EVERYONE
+from rag.source import FileSource
+
+ROOT = Path(__file__).parent.parent
 
 _FLAGS = (
     "--headless=new",
@@ -73,63 +77,40 @@ def _metrics(width: int, height: int) -> dict[str, object]:
 
 
 @contextmanager
-def serving(config: ServeConfig, start_within_s: float = 120.0) -> Iterator[str]:
-    """The base URL of a server with this configuration, on a free port, in its own process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = multiprocessing.get_context("spawn").Process(
-        target=_serve, args=(config.model_dump_json(), port), daemon=True
-    )
-    process.start()
-    url = f"http://127.0.0.1:{port}"
+def serving(*overrides: str, start_within_s: float = 120.0) -> Iterator[str]:
+    """The base URL of `python -m serve` with these overrides (`key=value`), on a free port."""
+    command = [sys.executable, "-m", "serve", "--port", "0", "server.log_level=warning"]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [*command, *overrides], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        watchdog = threading.Timer(start_within_s, process.kill)
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            ready = re.search(r"page (http://\S+)/", process.stdout.readline())
+            watchdog.cancel()
+            if ready is None:
+                log.seek(0)
+                raise RuntimeError(f"the server did not start: {log.read()[-2000:]}")
+            yield ready[1]
+        finally:
+            watchdog.cancel()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
     try:
-        deadline = time.monotonic() + start_within_s
-        while not _answers(f"{url}/healthz"):
-            if not process.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start (exit code {process.exitcode})")
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.join(timeout=20)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        process.close()
+        process.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            return reply.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _serve(config_json: str, port: int) -> None:
-    """Runs in the server's process."""
-    import uvicorn
-
-    from serve.app import create_app
-    from serve.page import mount_page
-    from serve.wiring import open_parts
-
-    config = ServeConfig.model_validate(json.loads(config_json))
-    parts = open_parts(config)
-    app = create_app(parts)
-    if not any(getattr(route, "name", "") == "page" for route in app.routes):
-        mount_page(app, parts)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
-
-
-def ingest_folder(config: ServeConfig, folder: Path) -> None:
-    """Take the documents below a folder into the catalog that the configuration names."""
-    from rag.ingest import ingest
-    from rag.knowledge import open_knowledge
-    from rag.schema import EVERYONE
-    from rag.source import FileSource
-
+def ingest_folder(data_dir: Path, folder: Path) -> None:
+    """Take the documents below a folder into a fresh knowledge base."""
+    config = RagConfig(data_dir=data_dir)
     knowledge = open_knowledge(config)
     try:
         source = FileSource([folder], max_bytes=config.ingest.max_file_mb * 1024 * 1024)

@@ -3,8 +3,8 @@
     VSAGE_DEV_DATA=<folder> python -m benchmarks.guardrails [--questions 60]
 
 The folder holds guard/injection_dev.jsonl (prompt, label, kind), qa/ocp_dev.jsonl (question,
-answer, gold_docs, confidence), finetune/clinc_dev_train.jsonl (text) and corpus/. It is used to
-measure only: seeds and patterns were not made from it.
+answer, gold_docs, confidence), finetune/clinc_dev_train.jsonl (text) and corpus/. No row
+of it is in the repository, but thresholds were chosen on it: expect somewhat worse elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import random
 import re
 import statistics
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from guardrails import Context, GuardrailsConfig, Rails, open_rails
 from guardrails.detectors.evidence import EvidenceCache
-from guardrails.detectors.facts import negated
+from guardrails.detectors.facts import negated, without_marks
 from guardrails.detectors.grounded import GroundedLimits, states_nothing, support
 from guardrails.detectors.hidden import check_hidden
-from guardrails.detectors.sentences import split_sentences
+from guardrails.detectors.sentences import content_words, split_sentences
 from guardrails.schema import Embed, Vectors
 
 MODEL = Path("models/all-MiniLM-L6-v2")
@@ -168,7 +169,7 @@ def sentences(
     for index, row in enumerate(chosen):
         own = passages[index]
         yield "invented", chooser.choice(INVENTED), own
-        for sentence in split_sentences(row["answer"]):
+        for sentence in split_sentences(without_marks(row["answer"])):
             if states_nothing(sentence):
                 continue
             yield "faithful", sentence, own
@@ -188,11 +189,15 @@ def _altered(match: re.Match[str]) -> str:
 def _passages(row: dict[str, Any], corpus: Path, embed: Embed) -> tuple[str, ...]:
     texts = [(corpus / name).read_text(encoding="utf-8") for name in row["gold_docs"]]
     chunks = [chunk for text in texts for chunk in pieces(text)]
-    words = set(re.findall(r"\w+", row["answer"].lower()))
-    # Embedding whole books takes minutes; shared words choose the pages first.
-    chunks.sort(key=lambda chunk: -len(words & set(re.findall(r"\w+", chunk.lower()))))
-    near = embed(chunks[:16]) @ embed([row["answer"]])[0]
-    return tuple(chunks[index] for index in np.argsort(-near)[:6])
+    # Embedding whole books takes minutes; rare shared words choose the pages first.
+    words = [set(content_words(chunk)) for chunk in chunks]
+    spread = Counter(word for chunk in words for word in chunk)
+    wanted = set(content_words(f"{row['question']} {row['answer']}"))
+    weight = [sum(1 / spread[word] for word in wanted & chunk) for chunk in words]
+    near = [chunks[index] for index in np.argsort(weight)[::-1][:20]]
+    cosines = embed(near) @ embed([row["answer"], row["question"]]).T
+    best = [*np.argsort(-cosines[:, 0])[:5], *np.argsort(-cosines[:, 1])[:3]]
+    return tuple(near[index] for index in dict.fromkeys(int(index) for index in best))
 
 
 async def latencies(rails: Rails) -> dict[str, float]:

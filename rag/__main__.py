@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import settings
@@ -27,8 +28,8 @@ app = typer.Typer(
     "Every command takes `--config FILE` and, behind its own arguments, any number of overrides "
     "such as `chunk.max_tokens=128` or `data_dir=/srv/vsage`.",
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 FAILED, MISUSED = 1, 2
 
@@ -98,10 +99,10 @@ def list_documents(
     for document in documents:
         table.add_row(
             str(document.id),
-            document.title,
-            document.name,
+            escape(document.title),
+            escape(document.name),
             str(document.chunks),
-            ", ".join(sorted(document.groups)),
+            escape(", ".join(sorted(document.groups))),
             f"{document.ingested:%Y-%m-%d %H:%M}",
         )
     out.print(table if documents else "No documents yet: `python -m rag ingest PATH...` adds some.")
@@ -127,8 +128,7 @@ def show(
     for field in dataclasses.fields(found):
         out.print(f"[bold]{field.name:>10}[/]  {_plain(getattr(found, field.name))}")
     if body is not None:
-        out.print()
-        out.print(body, markup=False)
+        print(f"\n{body}")
 
 
 @app.command()
@@ -147,7 +147,7 @@ def delete(
     if as_json:
         print(json.dumps({"deleted": deleted}))
     else:
-        out.print(f"Deleted {deleted}: " + ", ".join(document.title for document in found))
+        out.print(f"Deleted {deleted}: " + ", ".join(escape(document.title) for document in found))
 
 
 @app.command()
@@ -172,7 +172,7 @@ def search(
             _print_json(hit)
         return
     for rank, hit in enumerate(hits, start=1):
-        out.print(f"[bold]{rank}. {_escape(_place(hit))}[/]  [dim]{hit.score:.3f}[/]")
+        out.print(f"[bold]{rank}. {escape(_place(hit))}[/]  [dim]{hit.score:.3f}[/]")
         out.print(hit.text.strip(), markup=False)
         out.print()
     if not hits:
@@ -214,7 +214,7 @@ def ask(
     elif asked.found:
         out.print()
         for number, hit in asked.cited.items():
-            out.print(f"[dim]\\[{number}] {_escape(_place(hit))}[/]")
+            out.print(f"[dim]\\[{number}] {escape(_place(hit))}[/]")
     else:
         searched = knowledge.catalog.count(readers)
         out.print(f"The knowledge base does not hold an answer ({searched} documents searched).")
@@ -276,7 +276,7 @@ def main() -> None:
     try:
         app()
     except (RagError, settings.SettingsError) as error:
-        err.print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(MISUSED)
     except KeyboardInterrupt:
         err.print("stopped; what was committed stays, the same command goes on from there")
@@ -321,12 +321,8 @@ def _place(hit: Hit) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, frozenset | tuple):
-        return ", ".join(sorted(map(str, value))) or "-"
-    return "-" if value is None else _escape(str(value))
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+        return escape(", ".join(sorted(map(str, value)))) or "-"
+    return "-" if value is None else escape(str(value))
 
 
 def _print_json(item: Document | Hit | Failure, **more: Any) -> None:

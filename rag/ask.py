@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from rag.answerable import relevance
 from rag.draft import draft, quote_all
-from rag.evidence import passage_sentences, relevance, select_quotes
+from rag.evidence import passage_sentences, select_quotes
 from rag.generate import Generator
 from rag.knowledge import Knowledge
 from rag.prompt import build_prompt
@@ -34,7 +35,7 @@ async def ask(
     """Pieces of the answer, with `[n]` marks; what they rest on is noted in `asked`."""
     config = knowledge.config
     hits = retrieve(knowledge, question, groups, config.prompt.max_passages)
-    if relevance(question, hits) < config.retriever.min_relevance:
+    if relevance(knowledge.catalog, question, hits) < config.retriever.min_relevance:
         asked.found = False
         return
     quotes = select_quotes(question, hits, knowledge.embedder, config.answer.quotations)
@@ -49,6 +50,7 @@ async def ask(
             passage_sentences(hits),
             _anything,
             config.answer.min_support,
+            config.answer.patience,
         )
     numbers: dict[int, int] = {}
     async with aclosing(sentences):

@@ -2,8 +2,8 @@
 
 By words, not by a model: the share of the sentence's stems, and of its neighbouring pairs of
 stems, that stand close together in one passage. Numbers, versions, option names and acronyms have
-to stand there letter for letter, and a negation has to be one there too. What it cannot see: two
-facts of one passage joined wrongly in words that all occur there.
+to stand there letter for letter, and a negation has to be one in the nearest sentence too. What it
+cannot see: two facts of one passage joined wrongly in words that all occur there.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def attribute(sentence: str, sources: Sequence[Quote]) -> Support | None:
     best: Support | None = None
     for i in range(len(sources)):
         window = _window(sources, i)
-        score = _score(own, exact, sentence, window)
+        closest = max(window, key=lambda quote: _overlap(own, quote.text))
+        score = _score(own, exact, sentence, window, closest)
         if best is None or score > best.score:
-            closest = max(window, key=lambda quote: _overlap(own, quote.text))
             best = Support(closest, score)
     return best
 
@@ -51,7 +51,9 @@ def _window(sources: Sequence[Quote], first: int) -> list[Quote]:
     return [q for q in sources[first : first + _WINDOW] if q.passage == sources[first].passage]
 
 
-def _score(own: Sequence[str], exact: set[str], sentence: str, window: Sequence[Quote]) -> float:
+def _score(
+    own: Sequence[str], exact: set[str], sentence: str, window: Sequence[Quote], closest: Quote
+) -> float:
     text = " ".join(quote.text for quote in window)
     if not exact <= exact_tokens(text) | set(text.lower().split()):
         return 0.0
@@ -62,9 +64,7 @@ def _score(own: Sequence[str], exact: set[str], sentence: str, window: Sequence[
     known = set(pairwise(there))
     paired = sum(pair in known for pair in pairs) / len(pairs) if pairs else single
     score = (1 - _PAIR_SHARE) * single + _PAIR_SHARE * paired
-    if bool(negations(sentence)) != any(negations(quote.text) for quote in window):
-        score *= 0.6
-    return score
+    return score if bool(negations(sentence)) == bool(negations(closest.text)) else 0.6 * score
 
 
 def _overlap(own: Sequence[str], text: str) -> int:

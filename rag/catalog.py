@@ -114,14 +114,19 @@ class Catalog:
 
     def names(self, uris: Sequence[str]) -> dict[str, str]:
         """URI -> name, of the documents that are there."""
-        query = sa.select(documents.c.uri, documents.c.name).where(documents.c.uri.in_(uris))
+        found: dict[str, str] = {}
         with self._reading() as connection:
-            return {row.uri: row.name for row in connection.execute(query)}
+            for start in range(0, len(uris), _BATCH):
+                these = documents.c.uri.in_(uris[start : start + _BATCH])
+                query = sa.select(documents.c.uri, documents.c.name).where(these)
+                found |= {row.uri: row.name for row in connection.execute(query)}
+        return found
 
     def groups(self) -> frozenset[str]:
         """Every group that some document is readable by: what an operator may see."""
         with self._reading() as connection:
-            rows = connection.execute(sa.select(acls.c.groups))
+            in_use = acls.c.id.in_(sa.select(documents.c.acl_id))
+            rows = connection.execute(sa.select(acls.c.groups).where(in_use))
             return frozenset(group for row in rows for group in json.loads(row.groups))
 
     def list_documents(
@@ -130,8 +135,10 @@ class Catalog:
         """Documents by title; with `groups`, only those that such a caller may read."""
         query = _document_query().order_by(sa.func.lower(documents.c.title), documents.c.id)
         query = query.limit(limit).offset(offset) if limit is not None else query.offset(offset)
+        # Before a connection is taken: it needs one of its own, and the pool is finite.
+        query = self._readable(query, groups)
         with self._reading() as connection:
-            return [_document(row) for row in connection.execute(self._readable(query, groups))]
+            return [_document(row) for row in connection.execute(query)]
 
     def count(self, groups: frozenset[str] | None = None) -> int:
         query = self._readable(sa.select(sa.func.count()).select_from(documents), groups)
@@ -146,7 +153,7 @@ class Catalog:
     def find_document(self, key: str, groups: frozenset[str] | None = None) -> Document | None:
         """A document by id, URI or name, if the caller may read it."""
         by_key = sa.or_(documents.c.uri == key, documents.c.name == key)
-        if key.isdigit() and len(key) < 19:
+        if key.isascii() and key.isdigit() and len(key) < 19:
             by_key = documents.c.id == int(key)
         query = self._readable(_document_query().where(by_key), groups)
         with self._reading() as connection:
@@ -157,7 +164,10 @@ class Catalog:
         """The parsed text that chunk spans refer to."""
         with self._reading() as connection:
             query = sa.select(documents.c.text).where(documents.c.id == document_id)
-            return str(connection.execute(query).scalar_one())
+            text = connection.execute(query).scalar()
+        if text is None:
+            raise CatalogError(f"document {document_id} is no longer there")
+        return str(text)
 
     def passages(self, ids: Sequence[int]) -> dict[int, Hit]:
         """Passages by chunk id, with score 0; ids that are gone by now are left out."""
@@ -275,11 +285,12 @@ class Catalog:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self.engine.connect() as connection:
-            try:
+        try:
+            with self.engine.connect() as connection:
                 yield connection
-            except sa.exc.OperationalError as error:
-                raise CatalogError(f"the catalog cannot be read: {error.orig}") from error
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            cause = getattr(error, "orig", None) or error
+            raise CatalogError(f"the catalog cannot be read: {cause}") from error
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[sa.Connection, int]]:
@@ -292,9 +303,10 @@ class Catalog:
                 generation = _generation(connection) + 1
                 _set_fact(connection, "generation", str(generation))
                 yield connection, generation
-        except sa.exc.OperationalError as error:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            cause = getattr(error, "orig", None) or error
             raise CatalogError(
-                f"the catalog cannot be written: {error.orig}; free disk space or end the other "
+                f"the catalog cannot be written: {cause}; free disk space or end the other "
                 "writer, then run the same command again: nothing committed is lost"
             ) from error
 

@@ -2,7 +2,7 @@
 
 A chunk never crosses a heading. Inside a section, whole sentences (or list items, table rows, lines
 of code) are packed until the budget is full; the last `overlap_sentences` of one chunk open the
-next. A single sentence over the budget is cut at white space. The heading path costs tokens too,
+next. A single sentence over the budget is cut before a word. The heading path costs tokens too,
 because it is prepended for embedding.
 """
 
@@ -22,8 +22,10 @@ from rag.sentences import sentence_spans
 TokenStarts = Callable[[str], NDArray[np.int64]]
 """Text -> character offset at which each token begins, rising; shape (n,)."""
 
-_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
-_FENCE = re.compile(r"^[ \t]*(```+|~~~+)")
+_HEADING = re.compile(r"(#{1,6})[ \t]+(?=[^ \t])")
+_LONGEST_HEADING = 300
+"""A longer line is a paragraph, whatever it begins with: a path of such would fill the window."""
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^\n]*)")
 _SPECIAL_TOKENS = 2
 _BLOCK_CHARACTERS = 50_000
 
@@ -85,15 +87,14 @@ def sections(document: ParsedDocument) -> Iterator[Section]:
         marks = list(_markdown_headings(document.text))
     at = 0
     path: tuple[str, ...] = ()
-    for start, behind, next_path in marks:
-        yield from _section(document.text, at, start, path)
+    found = False
+    for start, behind, next_path in [*marks, (len(document.text), 0, ())]:
+        if document.text[at:start].strip():
+            yield Section(at, start, path)
+            found = True
         at, path = behind, next_path
-    yield from _section(document.text, at, len(document.text), path)
-
-
-def _section(text: str, start: int, end: int, path: tuple[str, ...]) -> Iterator[Section]:
-    if text[start:end].strip():
-        yield Section(start, end, path)
+    if not found and document.text.strip():  # headings alone: they are the text
+        yield Section(0, len(document.text), ())
 
 
 def _markdown_headings(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
@@ -101,17 +102,40 @@ def _markdown_headings(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     levels: list[tuple[int, str]] = []
     fence, at = "", 0
     for line in text.splitlines(keepends=True):
-        marker = _FENCE.match(line)
-        if marker and not fence:
-            fence = marker.group(1)[0] * 3
-        elif marker and marker.group(1).startswith(fence):
-            fence = ""
-        elif not fence and line.startswith("#") and (heading := _HEADING.match(line.rstrip("\n"))):
-            depth = len(heading.group(1))
+        if fence or _FENCE.match(line):
+            fence = _fence_behind(line, fence)
+        elif heading := _heading(line):
+            depth, title = heading
             levels = [entry for entry in levels if entry[0] < depth]
-            levels.append((depth, heading.group(2)))
+            levels.append((depth, title))
             yield at, at + len(line), tuple(title for _, title in levels)
         at += len(line)
+
+
+def _fence_behind(line: str, fence: str) -> str:
+    """The fence that is open behind `line`, given the one open before it; '' is none.
+
+    As in CommonMark: closed by as many of the same marks and nothing else on the line.
+    """
+    match = _FENCE.match(line)
+    if match is None:
+        return fence
+    marks, rest = match.groups()
+    if not fence:
+        return "" if marks[0] == "`" and "`" in rest else marks  # else it is ```inline``` code
+    return "" if marks.startswith(fence) and not rest.strip() else fence
+
+
+def _heading(line: str) -> tuple[int, str] | None:
+    """(level, title) of a heading line. Without a regular expression that could go back."""
+    match = _HEADING.match(line) if len(line) <= _LONGEST_HEADING else None
+    if match is None:
+        return None
+    title = line[match.end() :].strip()
+    bare = title.rstrip("#")
+    if not bare or bare[-1].isspace():  # closing marks; "# C#" has none
+        title = bare.rstrip()
+    return (len(match.group(1)), title) if title else None
 
 
 def _units(
@@ -122,15 +146,22 @@ def _units(
         block_end = min(section.end, block_start + _BLOCK_CHARACTERS)
         starts = token_starts(text[block_start:block_end]) + block_start
         for start, end in sentence_spans(text, block_start, block_end):
-            low, high = np.searchsorted(starts, (start, end))
-            if high - low <= budget:
-                yield start, end, int(high - low)
-                continue
-            for piece in range(int(low), int(high), budget):
-                stop = min(piece + budget, int(high))
-                piece_start = start if piece == low else int(starts[piece])
-                piece_end = end if stop == high else int(starts[stop])
-                yield piece_start, piece_end, stop - piece
+            low, high = (int(i) for i in np.searchsorted(starts, (start, end)))
+            while high - low > budget:
+                stop = _cut(text, starts, low, low + budget)
+                behind = int(starts[stop])
+                yield start, start + len(text[start:behind].rstrip()), stop - low
+                start, low = behind + text[behind].isspace(), stop
+            yield start, end, high - low
+
+
+def _cut(text: str, starts: NDArray[np.int64], low: int, stop: int) -> int:
+    """The last token up to `stop` that begins a word; `stop` where a single word fills it all."""
+    for i in range(stop, low, -1):
+        # Some tokenizers count the space before a word as its first character.
+        if text[starts[i]].isspace() or text[starts[i] - 1].isspace():
+            return i
+    return stop
 
 
 def _pack(costs: Sequence[int], budget: int, overlap: int) -> Iterator[tuple[int, int]]:

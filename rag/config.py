@@ -61,8 +61,14 @@ class RetrieverConfig(Section):
     """Share of the full-text leg in the fused score; the rest is the dense leg's."""
     heading_weight: float = Field(0.7, ge=0, le=10)
     """BM25 weight of title and headings beside the passage's own text."""
-    min_relevance: float = Field(0.55, ge=0, le=1)
+    min_relevance: float = Field(0.53, ge=0, le=1)
     """Below this estimate of relevance the reply is that the knowledge base does not hold it."""
+
+
+class RewriteConfig(Section):
+    mode: Literal["words", "generator"] = "words"
+    """How a follow-up becomes a query: the former question's words put before it, or rewritten by
+    the generator where its rewrite can be trusted. A 135M model's can rarely be."""
 
 
 class PromptConfig(Section):
@@ -78,6 +84,8 @@ class AnswerConfig(Section):
     """Supporting sentences picked before the model phrases the answer."""
     min_support: float = Field(0.7, ge=0, le=1)
     """A generated sentence with less support in the passages gives way to a quotation."""
+    patience: int = Field(2, ge=1, le=100)
+    """After so many unsupported sentences the model is cut off and the quotations follow."""
 
 
 class GeneratorConfig(Section):
@@ -116,6 +124,7 @@ class RagConfig(Section):
     embedder: EmbedderConfig = EmbedderConfig()
     index: IndexConfig = IndexConfig()
     retriever: RetrieverConfig = RetrieverConfig()
+    rewrite: RewriteConfig = RewriteConfig()
     prompt: PromptConfig = PromptConfig()
     answer: AnswerConfig = AnswerConfig()
     generator: GeneratorConfig = GeneratorConfig()

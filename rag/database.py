@@ -33,11 +33,13 @@ def open_database(config: RagConfig) -> sa.Engine:
         )
     try:
         config.data_dir.mkdir(parents=True, exist_ok=True)
-        url = config.database_url or f"sqlite:///{config.data_dir / 'vsage.db'}"
-        engine = sa.create_engine(url)
+        own = sa.URL.create("sqlite", database=str(config.data_dir / "vsage.db"))
+        engine = sa.create_engine(config.database_url or own)
         sa.event.listen(engine, "connect", _prepare_connection)
         sa.event.listen(engine, "begin", _begin)
         _upgrade(engine)
+    except sa.exc.ArgumentError as error:
+        raise CatalogError(f"database_url: {error}; write sqlite:////folder/file.db") from error
     except (OSError, sa.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         raise CatalogError(
@@ -65,11 +67,18 @@ def _begin(connection: sa.Connection) -> None:
 
 def _upgrade(engine: sa.Engine) -> None:
     settings = alembic.config.Config()
-    settings.set_main_option("script_location", str(_MIGRATIONS))
-    head = ScriptDirectory.from_config(settings).get_current_head()
+    settings.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(settings)
+    head = scripts.get_current_head()
     with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == head:
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current == head:
             return
+    if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
+        raise CatalogError(
+            f"the catalog was written by a newer vSage (schema {current}, this one knows {head}): "
+            "update vSage, or name another folder with data_dir=FOLDER"
+        )
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         # Another process may have been faster while this one waited for the lock.
         if MigrationContext.configure(connection).get_current_revision() == head:

@@ -1,8 +1,8 @@
 """Generated text -> sentences fit to be sent: supported ones as they are, others as quotations.
 
 The model phrases; it does not get the last word. A sentence that no passage supports gives way to
-the quotation it should have been, and once all quotations are used up, further unsupported
-sentences end the generation.
+the quotation it should have been, and a model that goes on failing is cut off: the quotations
+that are left then make up the answer.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ Accept = Callable[[str], Awaitable[bool]]
 """Whether a sentence may be sent; the output rails stand behind it."""
 
 _MARK = re.compile(r"\s*\[\d{1,3}\](?!\()")
+_FENCE = re.compile(r"^[ \t]*```(?![^\n]*```)", re.MULTILINE)
+_CODE = re.compile(r"\s*```.*?\n[ \t]*```", re.DOTALL)
 _LONGEST = 1200
 _FEWEST_WORDS = 3
-_MOST_MISSES = 2
 _SAME = 0.85
 
 
@@ -50,51 +51,66 @@ async def draft(
     """The answer, sentence by sentence; leaves `pieces` as soon as nothing good can come of it."""
     unused = list(quotes)
     said: list[set[str]] = []
+    lead_in: Sentence | None = None
     misses = 0
     async with aclosing(_segments(pieces)) as segments:
         async for before, text in segments:
             sentence = await _judge(before, text, sources, accept, min_support)
-            if sentence is None:
-                sentence = await _next_quote(unused, text, accept)
+            if sentence is not None and sentence.support is None:
+                lead_in = sentence  # "Here are the steps:" is sent only with what it leads to
+                continue
             if sentence is None or _repeats(sentence.text, said):
                 misses += 1
-            else:
+                lead_in = None
+                sentence = await _next_quote(unused, text, accept)
+            if sentence is not None and not _repeats(sentence.text, said):
+                if lead_in is not None:
+                    yield lead_in
                 said.append(set(stems(sentence.text)))
                 unused = [quote for quote in unused if not _repeats(quote.text, said)]
                 yield sentence
-            if misses >= _MOST_MISSES:
+            lead_in = None
+            if misses >= patience:
                 break
-    if not said:
+    if misses >= patience or not said:
         async for sentence in quote_all(unused, accept):
             yield sentence
 
 
 async def quote_all(quotes: Sequence[Quote], accept: Accept) -> AsyncGenerator[Sentence]:
     """Quotations alone: the extractive answer."""
-    first = True
     for quote in quotes:
         if await accept(quote.text):
-            yield _quotation(quote, "" if first else "\n\n")
-            first = False
+            yield _quotation(quote)
 
 
 async def _judge(
     before: str, text: str, sources: Sequence[Quote], accept: Accept, min_support: float
 ) -> Sentence | None:
     """The sentence, if it may stand as the model wrote it."""
-    text = _MARK.sub("", text)
+    if not text.startswith("```"):  # there, [0] is an index
+        text = _tidy(text)
+    if text.endswith("?"):  # an answer asks nothing; small models echo the question
+        return None
     support = attribute(text, sources)
     supported = support is not None and support.score >= min_support
-    if not supported and claims_something(text):
+    claims = claims_something(text)
+    if claims and not supported:
         return None
-    if not text.strip() or not await accept(text):
+    if not text or not await accept(text):
         return None
-    return Sentence(text, before, support if supported else None)
+    return Sentence(text, before, support if claims else None)
+
+
+def _tidy(text: str) -> str:
+    """Without the model's own marks, which are set anew, and without copied line breaks."""
+    text = _MARK.sub("", text).strip()
+    return text if text.startswith("```") else " ".join(text.split())
 
 
 def claims_something(text: str) -> bool:
     """Whether a sentence states anything that a passage could bear out."""
-    return len(content_words(text)) >= _FEWEST_WORDS and not text.rstrip().endswith((":", "?"))
+    return len(content_words(text)) >= _FEWEST_WORDS and not text.rstrip().endswith(":")
 
 
 def _repeats(text: str, said: Sequence[set[str]]) -> bool:
@@ -110,12 +126,12 @@ async def _next_quote(unused: list[Quote], text: str, accept: Accept) -> Sentenc
         quote = nearest.quote if nearest and nearest.score > 0 else unused[0]
         unused.remove(quote)
         if await accept(quote.text):
-            return _quotation(quote, "\n\n")
+            return _quotation(quote)
     return None
 
 
-def _quotation(quote: Quote, before: str) -> Sentence:
-    return Sentence(f"“{' '.join(quote.text.split())}”", before, Support(quote, 1.0), quoted=True)
+def _quotation(quote: Quote) -> Sentence:
+    return Sentence(f"“{' '.join(quote.text.split())}”", "\n\n", Support(quote, 1.0), quoted=True)
 
 
 async def _segments(pieces: AsyncGenerator[str]) -> AsyncGenerator[tuple[str, str]]:
@@ -127,27 +143,37 @@ async def _segments(pieces: AsyncGenerator[str]) -> AsyncGenerator[tuple[str, st
             whole, buffer = _split(buffer)
             for segment in whole:
                 yield segment
-    for segment in _cut(buffer):
-        yield segment
+    if _FENCE.match(buffer.lstrip()):  # never closed: cut off by the limit of tokens
+        yield _parted(buffer)
+    else:
+        for segment in _cut(buffer):
+            yield segment
 
 
 def _split(buffer: str) -> tuple[list[tuple[str, str]], str]:
     """Whole segments at the front of `buffer`, and the rest that may still grow."""
-    stripped = buffer.lstrip()
-    if stripped.startswith("```"):
-        end = stripped.find("\n```", 3)
-        if end < 0:
-            return [], buffer
-        cut = len(buffer) - len(stripped) + end + 4
-        return [(buffer[: len(buffer) - len(stripped)], buffer[:cut].strip())], buffer[cut:]
+    whole: list[tuple[str, str]] = []
+    while fence := _FENCE.search(buffer):
+        prose = len(buffer[: fence.start()].rstrip())
+        whole += _cut(buffer[:prose])
+        code = _CODE.match(buffer, prose)
+        if code is None:
+            return whole, buffer[prose:]
+        whole.append(_parted(code.group()))
+        buffer = buffer[code.end() :]
     spans = list(sentence_spans(buffer))
     if len(spans) < 2:
         if len(buffer) > _LONGEST:
-            return list(_cut(buffer)), ""
-        return [], buffer
+            return [*whole, *_cut(buffer)], ""
+        return whole, buffer
     last = spans[-1][0]
     rest = len(buffer[:last].rstrip())
-    return list(_cut(buffer[:rest])), buffer[rest:]
+    return [*whole, *_cut(buffer[:rest])], buffer[rest:]
+
+
+def _parted(text: str) -> tuple[str, str]:
+    stripped = text.lstrip()
+    return text[: len(text) - len(stripped)], stripped
 
 
 def _cut(text: str) -> Iterator[tuple[str, str]]:

@@ -10,11 +10,13 @@ import asyncio
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import ir_measures
 
@@ -101,13 +103,15 @@ def read_questions(path: Path) -> list[LabelledQuestion]:
     questions = []
     for number, row in _rows(path):
         try:
-            gold = {str(name): 1 for name in row["gold_docs"]}
-            text, history = str(row["question"]), read_history(row.get("history"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise EvaluationError(
-                f"{path}:{number}: needs `question` and `gold_docs`, a list of names: {error!r}"
-            ) from error
-        questions.append(LabelledQuestion(str(row.get("id", number)), text, gold, history))
+            gold, text = row["gold_docs"], str(row["question"])
+        except KeyError as error:
+            raise EvaluationError(f"{path}:{number}: has no {error}") from error
+        if not isinstance(gold, list) or not all(isinstance(name, str) for name in gold):
+            raise EvaluationError(f"{path}:{number}: `gold_docs` must be a list of names")
+        history = _history_of(row, path, number)
+        questions.append(
+            LabelledQuestion(str(row.get("id", number)), text, dict.fromkeys(gold, 1), history)
+        )
     return _some(questions, path)
 
 
@@ -118,13 +122,15 @@ def read_beir(queries: Path, qrels: Path) -> list[LabelledQuestion]:
     """
     relevant: dict[str, dict[str, int]] = {}
     with _open(qrels) as file:
-        for number, cells in enumerate(csv.reader(file, delimiter="\t"), start=1):
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        for number, cells in enumerate(rows, start=1):
             if not cells or (number == 1 and not cells[-1].strip().lstrip("-").isdigit()):
                 continue  # the header
             try:
                 # TREC's own layout has a column of zeros between query and document.
-                query_id, document_id, grade = cells[0], cells[-2], int(cells[-1])
-            except (IndexError, ValueError) as error:
+                query_id, *_, document_id, grade_cell = cells
+                grade = int(grade_cell)
+            except ValueError as error:
                 raise EvaluationError(
                     f"{qrels}:{number}: needs query id, document id and grade, tab-separated"
                 ) from error
@@ -136,7 +142,7 @@ def read_beir(queries: Path, qrels: Path) -> list[LabelledQuestion]:
             raise EvaluationError(f"{queries}:{number}: needs `_id` and `text`")
         key = str(row["_id"])
         if key in relevant:
-            history = read_history(row.get("history"))
+            history = _history_of(row, queries, number)
             questions.append(LabelledQuestion(key, str(row["text"]), relevant[key], history))
     return _some(questions, queries)
 
@@ -158,14 +164,25 @@ def beir_documents(corpus: Path) -> list[RawDocument]:
 
 def read_history(value: Any) -> tuple[Message, ...]:
     """Earlier turns: messages with `role` and `content`, or the user's bare questions."""
+    if not isinstance(value or [], list):
+        raise ValueError("must be a list of turns")
     turns = []
     for turn in value or ():
         if isinstance(turn, str):
             turns.append(Message("user", turn))
-        else:
+        elif isinstance(turn, dict):
             content = turn.get("content", turn.get("text", ""))
             turns.append(Message(str(turn.get("role", "user")), str(content)))
+        else:
+            raise ValueError(f"a turn is a text or a message, not {turn!r}")
     return tuple(turns)
+
+
+def _history_of(row: Mapping[str, Any], path: Path, number: int) -> tuple[Message, ...]:
+    try:
+        return read_history(row.get("history"))
+    except ValueError as error:
+        raise EvaluationError(f"{path}:{number}: `history`: {error}") from error
 
 
 def evaluation_config(config: RagConfig, corpus: Path) -> RagConfig:
@@ -178,6 +195,9 @@ def evaluation_config(config: RagConfig, corpus: Path) -> RagConfig:
 def _some(questions: list[LabelledQuestion], path: Path) -> list[LabelledQuestion]:
     if not questions:
         raise EvaluationError(f"{path} holds no labelled questions")
+    twice = [key for key, n in Counter(question.id for question in questions).items() if n > 1]
+    if twice:  # their rankings would be taken for one
+        raise EvaluationError(f"{path}: the id '{twice[0]}' stands twice")
     return questions
 
 
@@ -195,8 +215,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[TextIO]:
     try:
-        return path.open(encoding="utf-8", newline="")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
     except OSError as error:
         raise EvaluationError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EvaluationError(f"{path} cannot be read as UTF-8 text: {error}") from error

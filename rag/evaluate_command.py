@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from rag.knowledge import open_knowledge
 from rag.schema import EVERYONE, Failure, RawDocument
 from rag.source import FileSource
 
-out = Console(highlight=False)
+out = Console(highlight=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,14 @@ def run(config: RagConfig, given: Inputs, limit: int, as_json: bool) -> None:
     asked = asked[:limit] if limit else asked
     items = _documents(given, config)
     knowledge = open_knowledge(evaluation_config(config, given.corpus))
+    # The catalog is this corpus' own: what an earlier run left of another state would count.
+    present = {item.uri for item in items}
+    knowledge.catalog.delete(i for uri, i in knowledge.catalog.uris().items() if uri not in present)
     report = ingest_with_bar(knowledge, items, frozenset({EVERYONE}), show=True)
     for failure in report.failures:
-        out.print(f"[yellow]left out:[/] {failure.name}: {failure.reason}", soft_wrap=True)
+        out.print(
+            f"[yellow]left out:[/] {escape(failure.name)}: {escape(failure.reason)}", soft_wrap=True
+        )
     _check_names(asked, set(knowledge.catalog.names(list(knowledge.catalog.uris())).values()))
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("asking", total=len(asked))
@@ -96,7 +102,9 @@ def _check_names(questions: Sequence[LabelledQuestion], names: set[str]) -> None
             "labels are names below the folder, or BEIR ids"
         )
     if missing := sorted(labelled - names):
-        out.print(f"[yellow]not in the corpus:[/] {len(missing)} labels, for instance {missing[0]}")
+        out.print(
+            f"[yellow]not in the corpus:[/] {len(missing)} labels, such as {escape(missing[0])}"
+        )
 
 
 def _print(means: dict[str, dict[str, float]], questions: int, documents: int) -> None:

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from rag.embed import Embedder
 from rag.schema import Hit
 from rag.sentences import sentence_spans
@@ -22,8 +20,11 @@ from rag.words import content_words, stem, stems
 
 _MARKER = re.compile(r"^(?:[-*+•▪◦>|]+|#{1,6}|\d{1,3}[.)])[ \t]+")
 _FEWEST_WORDS = 4
-_MOST_EMBEDDED = 32
+_MOST_EMBEDDED = 16
 _WORD_SHARE = 0.5
+_CELLS = re.compile(r"\S[ \t]*\|[ \t]*\S")
+_TABLE_ROW = 0.6
+"""A table's row says little without its header: any whole sentence as good goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def passage_sentences(hits: Sequence[Hit]) -> list[Quote]:
 def select_quotes(
     question: str, hits: Sequence[Hit], embedder: Embedder, count: int
 ) -> list[Quote]:
-    """The best `count` sentences, in the order in which the passages give them."""
+    """The best `count` sentences, best first."""
     candidates = [q for q in passage_sentences(hits) if len(q.text.split()) >= _FEWEST_WORDS]
     if not candidates:
         return []
@@ -67,14 +68,14 @@ def select_quotes(
     for i, meaning in zip(order, by_meaning, strict=True):
         quote = candidates[i]
         relevance = _WORD_SHARE * by_words[i] + (1 - _WORD_SHARE) * float(meaning)
+        relevance *= _TABLE_ROW if _CELLS.search(quote.text) else 1.0
         prior = max(hits[quote.passage].score, 0.0) / best
         scored.append(
             Quote(
                 quote.passage, quote.start, quote.end, quote.text, relevance * (0.5 + 0.5 * prior)
             )
         )
-    chosen = _distinct(sorted(scored, key=lambda q: -q.score), count)
-    return sorted(chosen, key=lambda q: (q.passage, q.start))
+    return _distinct(sorted(scored, key=lambda q: -q.score), count)
 
 
 def _word_scores(question: str, candidates: Sequence[Quote]) -> list[float]:
@@ -102,20 +103,3 @@ def _distinct(ranked: Sequence[Quote], count: int) -> list[Quote]:
         if len(chosen) == count:
             break
     return chosen
-
-
-def relevance(question: str, hits: Sequence[Hit]) -> float:
-    """How likely the passages hold an answer, 0 to 1; compared with `retriever.min_relevance`.
-
-    Half the best cosine, half the share of the question's words that the best passages contain.
-    A first, uncalibrated estimate: near-misses of the same domain score as high as answers.
-    """
-    if not hits:
-        return 0.0
-    wanted = {stem(word) for word in content_words(question)}
-    covered = 0.0
-    for hit in hits[:3]:
-        there = set(stems(" ".join((hit.title, *hit.heading_path, hit.text))))
-        covered = max(covered, len(wanted & there) / max(1, len(wanted)))
-    cosine = max((hit.dense for hit in hits if hit.dense is not None), default=covered)
-    return float(np.clip(0.5 * cosine + 0.5 * covered, 0.0, 1.0))

@@ -6,8 +6,10 @@ languages are matched by their unstemmed words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import snowballstemmer
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
@@ -15,6 +17,7 @@ from rag.errors import CatalogError
 from rag.words import content_words
 
 _MOST_WORDS = 64
+_PORTER = snowballstemmer.stemmer("porter")  # as FTS5 stems; `words.stem` uses its successor
 
 _QUERY = sa.text(
     "SELECT chunk_words.rowid AS id, -bm25(chunk_words, :heading_weight, 1.0) AS score "
@@ -47,6 +50,18 @@ def score_words(
     if not ids:
         return {}
     return _run(catalog, _QUERY_AMONG, question, heading_weight=heading_weight, ids=list(ids))
+
+
+def rarity(catalog: Catalog, words: Sequence[str]) -> dict[str, float]:
+    """BM25's inverse document frequency of each word over all passages; highest where absent."""
+    query = sa.text("SELECT doc FROM chunk_terms WHERE term = :term")
+    with catalog.engine.connect() as connection:
+        total = connection.execute(sa.text("SELECT count(*) FROM chunks")).scalar_one()
+        weights = {}
+        for word in words:
+            seen = connection.execute(query, {"term": _PORTER.stemWord(word)}).scalar() or 0
+            weights[word] = math.log(1 + (total - seen + 0.5) / (seen + 0.5))
+    return weights
 
 
 def _run(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import threading
 import zipfile
 from pathlib import Path
@@ -22,6 +23,9 @@ from rag.catalog import Changes
 from rag.errors import IndexUnavailable
 
 log = logging.getLogger(__name__)
+
+_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile)
+"""What zipfile, NumPy and FAISS raise on bytes that are not what they should be."""
 
 
 class FaissIndex:
@@ -42,6 +46,7 @@ class FaissIndex:
         """The saved index if it belongs to this catalog and embedder, else an empty one."""
         index = cls(path, identity, dimension)
         try:
+            _check_sums(path)
             with np.load(path, allow_pickle=False) as saved:
                 generation = int(saved["generation"])
                 if str(saved["identity"]) != identity or generation > newest:
@@ -52,7 +57,7 @@ class FaissIndex:
                 index.generation = index._saved_generation = generation
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        except (*_DAMAGE, OSError) as error:
             log.warning("%s is damaged (%s): built anew from the catalog", path, error)
             return cls(path, identity, dimension)
         return index
@@ -125,3 +130,10 @@ class FaissIndex:
             bits = np.packbits(allowed, bitorder="little")
             self._selectors[acl_ids] = faiss.IDSelectorBitmap(bits)
         return self._selectors[acl_ids]
+
+
+def _check_sums(path: Path) -> None:
+    """NumPy reads as much as an array's header asks for, so it may miss the sum at the end."""
+    with zipfile.ZipFile(path) as archive:
+        if torn := archive.testzip():
+            raise zipfile.BadZipFile(f"bad CRC-32 of {torn}")

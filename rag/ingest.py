@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.catalog import Catalog, NewDocument
 from rag.chunk import chunk_document, embedding_text, place
@@ -23,7 +22,7 @@ from rag.embed import Embedder
 from rag.errors import ParseError, SourceError
 from rag.knowledge import Knowledge
 from rag.parse import parse
-from rag.schema import Failure, RawDocument
+from rag.schema import EVERYONE, Failure, RawDocument
 from rag.source import within
 
 log = logging.getLogger(__name__)
@@ -64,6 +63,7 @@ def ingest(
     catalog cannot be written; what was committed by then stays.
     """
     report = IngestReport()
+    groups = groups or frozenset({EVERYONE})  # as the catalog reads it
     started = time.monotonic()
     batch: list[NewDocument] = []
     for done, item in enumerate(items, start=1):
@@ -125,6 +125,7 @@ def plan(
 ) -> IngestReport:
     """What `ingest`, and `prune` of these roots, would do; documents are read but not parsed."""
     report = IngestReport(removed=sorted(gone(catalog, items, roots)))
+    groups = groups or frozenset({EVERYONE})
     for item in items:
         if isinstance(item, Failure):
             report.failures.append(item)
@@ -228,12 +229,12 @@ def reindex(
     are taken in as long as the loop has not passed them.
     """
     ids: list[int] = []
-    halves: list[NDArray[np.float16]] = []
+    halves = [np.zeros((0, embedder.dimension), dtype=np.float16)]
     while rows := catalog.chunk_texts(after=ids[-1] if ids else 0, limit=_BATCH_CHUNKS):
         vectors = embedder.encode([embedding_text(heading, text) for _, heading, text in rows])
         halves.append(vectors.astype(np.float16))
         ids += [chunk_id for chunk_id, _, _ in rows]
         on_chunks(len(ids))
-    if ids:
-        catalog.replace_embeddings(ids, np.concatenate(halves), embedder.fingerprint)
+    # Also without any passage: an emptied catalog still names the embedder it had.
+    catalog.replace_embeddings(ids, np.concatenate(halves), embedder.fingerprint)
     return len(ids)

@@ -30,7 +30,7 @@ from rag.knowledge import Knowledge, open_knowledge
 from rag.schema import Failure, RawDocument
 from rag.source import FileSource
 
-out = Console(highlight=False)
+out = Console(highlight=False, emoji=False)
 
 
 def run(

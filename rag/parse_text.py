@@ -101,7 +101,9 @@ def parse_plain(data: bytes, suffix: str) -> ParsedDocument:
         title = first_match(_ADOC, text, 1)
     elif suffix != ".log":  # a log that mentions '# something' is not titled by it
         title = markdown_title(text)
-    return ParsedDocument(title, text, "text/plain", warnings=warnings)
+    # In a plain text file "# Heading" may be Markdown; elsewhere it is a comment, and stays text.
+    headings = None if suffix in (".txt", ".text") else ()
+    return ParsedDocument(title, text, "text/plain", headings=headings, warnings=warnings)
 
 
 def markdown_title(text: str) -> str:
@@ -119,7 +121,7 @@ def markdown_title(text: str) -> str:
 
 def plain_heading(heading: str) -> str:
     """A heading without its Markdown: closing #s, anchors, links, emphasis, code marks, tags."""
-    heading = re.sub(r"[ \t]+#+[ \t]*$|\{[#:][^{}]*\}", "", heading)
+    heading = re.sub(r"(?<![ \t])[ \t]+#+[ \t]*$|\{[#:][^{}]*\}", "", heading)
     heading = re.sub(r"!?\[([^\]\[]*)\]\([^()]*\)", r"\1", heading)
     heading = re.sub(r"<[^<>]*>|[*`]+|\b_+|_+\b|\\(?=\W)", "", heading)
     return " ".join(heading.split())

@@ -42,15 +42,18 @@ def build_prompt(
 def _fitting_passages(hits: Sequence[Hit], generator: Generator, budget: int) -> str:
     shown: list[str] = []
     for number, hit in enumerate(hits, start=1):
-        # A passage is delimited, so that the model can tell data from instructions.
-        heading = place(hit.title, hit.heading_path)
-        passage = f"[{number}] {heading}\n<passage>\n{hit.text.strip()}\n</passage>"
-        cost = generator.count_tokens(passage)
-        if cost > budget and not shown:
-            keep = int(len(hit.text) * 0.9 * budget / cost)
-            shown.append(f"[{number}] {heading}\n<passage>\n{hit.text[:keep].strip()}\n</passage>")
+        text = hit.text.strip()
+        cost = generator.count_tokens(_passage(number, hit, text))
+        while cost > budget and not shown and text:
+            text = text[: int(len(text) * min(0.9, budget / cost))]
+            cost = generator.count_tokens(_passage(number, hit, text.strip()))
         if cost > budget:
             break
         budget -= cost
-        shown.append(passage)
+        shown.append(_passage(number, hit, text.strip()))
     return "\n\n".join(shown)
+
+
+def _passage(number: int, hit: Hit, text: str) -> str:
+    """Delimited, so that the model can tell data from instructions."""
+    return f"[{number}] {place(hit.title, hit.heading_path)}\n<passage>\n{text}\n</passage>"

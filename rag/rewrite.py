@@ -29,7 +29,10 @@ _MOST_TOKENS = 64
 async def standalone_question(
     question: str, history: Sequence[Message], generator: Generator | None
 ) -> str:
-    """The query to search for. May raise GenerationError."""
+    """The query to search for; `generator` None puts words together without one.
+
+    May raise GenerationError.
+    """
     former = [turn.content for turn in history if turn.role == "user"]
     if not former or not leans_on_history(question):
         return question

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_END = re.compile(r"[.!?。！？]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
+# Tried once a run of stops, without going back: a line of 50,000 dots must not be quadratic.
+_END = re.compile(r"(?<![.!?。！？])[.!?。！？]++[\"'”’)\]]*+(?=\s|$)|[。！？]+")
 _ABBREVIATIONS = frozenset(
     "e.g i.e etc vs cf approx no nos fig figs eq sec dr mr mrs ms prof inc ltd co jr sr st al resp "
     "ca incl min max ver vol p pp".split()

@@ -18,6 +18,12 @@ NEGATIONS = frozenset(
     "no not never none neither nor without cannot can't don't doesn't didn't isn't aren't wasn't "
     "weren't won't mustn't shouldn't unsupported impossible unable".split()
 )
+GENERIC = frozenset(
+    "difference different differ explain describe mean meaning define definition give list name "
+    "example kind type way need needed needs use used uses using work works get got many much big "
+    "large small happen happens best possible make want know find help question answer".split()
+)
+"""Words that questions are made of: whether a passage holds them says little."""
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
 _EXACT = re.compile(r"\w*\d[\w.,:/%-]*\w|\d|\w+(?:[._/-]\w+)+|--?\w[\w-]*|\b[A-Z]{2,}\b")
 _STEMMER = snowballstemmer.stemmer("english")

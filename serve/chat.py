@@ -14,8 +14,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from guardrails import Context, Verdict
-from rag.draft import draft, quote_all
-from rag.evidence import passage_sentences, relevance, select_quotes
+from rag.answerable import relevance
+from rag.draft import Sentence, draft, quote_all
+from rag.evidence import passage_sentences, select_quotes
 from rag.generate import Usage
 from rag.prompt import build_prompt
 from rag.retrieve import retrieve
@@ -58,15 +59,15 @@ class Finished:
     usage: Usage = field(default_factory=Usage)
 
 
-async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finished]:
+async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finished, None]:
     """Answer one question: Deltas, then one Finished. Raises RagError."""
-    config, knowledge = parts.config, parts.knowledge
+    config, knowledge, groups = parts.config, parts.knowledge, question.groups
     timings, end = Timings(), Finished(query=question.text)
 
     with timings("input_rails"):
-        earlier = tuple(turn.content for turn in question.history if turn.role != "assistant")
-        verdict = await parts.rails.check("input", question.text, Context(history=earlier))
+        verdict = await parts.rails.check("input", question.text)
         end.verdicts.append(("input", verdict))
+        history = await _clean_history(parts, question.history, end)
     if not verdict.allowed:
         end.finish_reason = "content_filter"
         async for event in _reply(replies.blocked(verdict), end, timings):
@@ -74,49 +75,27 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         return
 
     with timings("rewrite"):
-        turns = [turn for turn in question.history if turn.role != "system"]
-        end.query = await standalone_question(question.text, turns, parts.generator)
+        rewriter = parts.generator if config.rewrite.mode == "generator" else None
+        end.query = await standalone_question(question.text, history, rewriter)
 
     with timings("retrieve"):
         top_k = config.retriever.top_k
-        hits = await asyncio.to_thread(retrieve, knowledge, end.query, question.groups, top_k)
+        hits = await asyncio.to_thread(retrieve, knowledge, end.query, groups, top_k)
 
     with timings("retrieval_rails"):
-        hits = await _clean(parts, hits[: config.prompt.max_passages], end)
+        hits = await _clean_hits(parts, hits[: config.prompt.max_passages], end)
 
-    if relevance(end.query, hits) < config.retriever.min_relevance:
-        searched = await asyncio.to_thread(knowledge.catalog.count, question.groups)
+    with timings("relevance"):
+        held = await asyncio.to_thread(relevance, knowledge.catalog, end.query, hits)
+    if held < config.retriever.min_relevance:
+        searched = await asyncio.to_thread(knowledge.catalog.count, groups)
         async for event in _reply(replies.not_found(end.query, searched), end, timings):
             yield event
         return
 
-    with timings("quotations"):
-        count = config.answer.quotations
-        quotes = await asyncio.to_thread(select_quotes, end.query, hits, knowledge.embedder, count)
-        sources = passage_sentences(hits)
-
-    passages = tuple(hit.text for hit in hits)
-
-    async def accept(sentence: str) -> bool:
-        with timings("output_rails"):
-            context = Context(question=end.query, passages=passages)
-            verdict = await parts.rails.check("output", sentence, context)
-            end.verdicts.append(("output", verdict))
-        return verdict.allowed
-
-    if parts.generator is None:
-        sentences = quote_all(quotes, accept)
-    else:
-        with timings("prompt"):
-            messages = await asyncio.to_thread(
-                build_prompt, question.text, hits, quotes, turns, parts.generator, config.prompt
-            )
-        pieces = parts.generator.stream(messages, question.sampling, question.adapter, end.usage)
-        sentences = draft(pieces, quotes, sources, accept, config.answer.min_support)
-
     answer = Answer(hits, question.sampling, parts.count_tokens)
-    with timings("generate", without="output_rails"):
-        async with aclosing(sentences):
+    async with aclosing(_sentences(parts, question, history, hits, end, timings)) as sentences:
+        with timings("generate"):
             async for sentence in sentences:
                 if text := answer.add(sentence):
                     timings.first_token()
@@ -134,7 +113,63 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
     yield end
 
 
-async def _clean(parts: Parts, hits: Sequence[Hit], end: Finished) -> list[Hit]:
+async def _sentences(
+    parts: Parts,
+    question: Question,
+    history: Sequence[Message],
+    hits: Sequence[Hit],
+    end: Finished,
+    timings: Timings,
+) -> AsyncGenerator[Sentence, None]:
+    """quotations -> prompt -> generate -> output rails: sentences that may be sent."""
+    config, passages = parts.config, tuple(hit.text for hit in hits)
+
+    async def accept(sentence: str) -> bool:
+        with timings("output_rails"):
+            context = Context(question=end.query, passages=passages)
+            verdict = await parts.rails.check("output", sentence, context)
+            end.verdicts.append(("output", verdict))
+        return verdict.allowed
+
+    with timings("quotations"):
+        embedder, count = parts.knowledge.embedder, config.answer.quotations
+        quotes = await asyncio.to_thread(select_quotes, end.query, hits, embedder, count)
+
+    if parts.generator is None:
+        drafted = quote_all(quotes, accept)
+    else:
+        with timings("prompt"):
+            messages = await asyncio.to_thread(
+                build_prompt, question.text, hits, quotes, history, parts.generator, config.prompt
+            )
+        pieces = parts.generator.stream(messages, question.sampling, question.adapter, end.usage)
+        sources = passage_sentences(hits)
+        settings = config.answer
+        drafted = draft(pieces, quotes, sources, accept, settings.min_support, settings.patience)
+    async with aclosing(drafted):
+        async for sentence in drafted:
+            yield sentence
+
+
+async def _clean_history(parts: Parts, history: Sequence[Message], end: Finished) -> list[Message]:
+    """Earlier turns without those the input rails refuse, nor the replies to them.
+
+    System messages are dropped: vSage's instructions are its own.
+    """
+    kept: list[Message] = []
+    refused = False
+    for turn in history:
+        if turn.role == "user":
+            verdict = await parts.rails.check("input", turn.content)
+            refused = not verdict.allowed
+            if refused:
+                end.verdicts.append(("input", verdict))
+        if not refused and turn.role != "system":
+            kept.append(turn)
+    return kept
+
+
+async def _clean_hits(parts: Parts, hits: Sequence[Hit], end: Finished) -> list[Hit]:
     """The passages that the retrieval rails let into the prompt."""
     verdicts = [await parts.rails.check("retrieval", hit.text) for hit in hits]
     end.verdicts += [("retrieval", verdict) for verdict in verdicts if not verdict.allowed]

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve.http_errors import error_body
 
 _MB = 1024 * 1024
+_LINGER_S = 2.0
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -72,7 +73,22 @@ class BodyLimits:
             with suppress(BodyRefused):
                 await self._app(scope, limited_receive, watched_send)
         if refused is not None and not started:
-            await refused(scope, receive, send)
+            await _refuse(refused, receive, send)
+
+
+async def _refuse(response: JSONResponse, receive: Receive, send: Send) -> None:
+    """Answer, then read on for a moment.
+
+    A connection closed over unread bytes is reset, and the client would never see the answer.
+    """
+    headers = response.raw_headers
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while (await receive()).get("more_body", False):
+                pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _wrong_type(scope: Scope, wanted: str) -> JSONResponse | None:

@@ -18,7 +18,10 @@ _GONE = (
     "This passage can't be shown: its document was changed or removed, or you may no longer read "
     "it. Ask again to search the documents as they are now."
 )
-_SCROLL = "() => document.querySelector('#cited-passage')?.scrollIntoView({block: 'center'})"
+_SCROLL = """() => {
+  const passage = document.querySelector("#cited-passage");
+  (passage?.querySelector(".support") ?? passage)?.scrollIntoView({block: "center"});
+}"""
 
 
 def where(citation: Citation) -> str:

@@ -19,7 +19,7 @@ from markdown_it.utils import EnvType, OptionsDict
 
 _MARK = re.compile(r"\[(\d{1,3})\]")
 _QUOTATION = re.compile(r"“.*”\s*(?:\[\d{1,3}\]\s*)*", re.DOTALL)
-_QUOTED_START = re.compile(r"^(“[^\n]*?”(?: \[\d{1,3}\])?)[ \n]+(?=[^\s\[])", re.MULTILINE)
+_QUOTED_START = re.compile(r"^(“[^\n]*?” \[\d{1,3}\])[ \n]+(?=\S)", re.MULTILINE)
 _LOADS_OR_LEADS_AWAY = ["image", "link", "autolink", "reference", "html_block", "html_inline"]
 
 

@@ -68,6 +68,7 @@ def test_polarity() -> None:
     assert opposed("It is supported", "It is not supported")
     assert opposed("Enable the option", "Disable the option")
     assert not opposed("Do not enable it", "Disable it")
+    assert not opposed("If it is not there, create it", "Create it")
     assert not opposed("It restarts", "It restarts at once")
 
 

@@ -52,6 +52,9 @@ def judge(text: str, context: Context = CONTEXT) -> Verdict:
         "I could not find this in the documents.",
         "The provided passages do not contain the answer.",
         "Hello! Sure.",
+        "Run the following command on the host:",
+        "```bash\nesxcli system maintenanceMode set --enable\n```",
+        "Unfortunately, I cannot answer this question without further information.",
         "Let me know if you have further questions.",
     ],
 )

@@ -1,4 +1,4 @@
-"""The web page: what it makes of text in process, and all else in a real browser on a real server."""
+"""The web page: what it makes of text, and all else in a real browser on a real server."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.browser import chromium, ingest_folder, open_browser, serving
 from rag.catalog import Catalog
+from rag.config import RagConfig
 from rag.schema import Hit
 from serve.answer import Citation, SupportedSentence
-from serve.config import ServeConfig
 from serve.page_examples import example_questions, is_defined, subject
 from serve.page_markdown import render
 from serve.page_passage import cited_text, excerpt, to_html
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 EMBEDDER = ROOT / "models" / "all-MiniLM-L6-v2"
 LLAMA = ROOT / "models" / "SmolLM2-135M-Instruct" / "SmolLM2-135M-Instruct.Q8_0.gguf"
 EVERYONE = frozenset({"everyone"})
-LORA = "What is the difference between LoRA and QLoRA?"
+VMOTION = "Which setting enables vMotion for vGPU?"
 OFF_TOPIC = "Who won the football world cup in 2010?"
 
 
@@ -77,7 +77,7 @@ def test_while_an_answer_grows_every_mark_is_a_button() -> None:
 
 
 def test_a_quotation_stands_apart_from_what_follows() -> None:
-    shown = render("“Quoted words.” [1]\nThe model's own. [1]\n\nHe said “no”.", {1})
+    shown = render("“Quoted words.” [1]\nThe model's own. [1]\n\n“No” is no quotation. [1]", {1})
     paragraphs = re.findall(r"<p( class=\"quotation\")?>", shown)
     assert [bool(quoted) for quoted in paragraphs] == [True, False, False]
 
@@ -146,24 +146,20 @@ def test_a_document_defines_its_title_only_as_one_thing() -> None:
 # --- a server and a browser ---------------------------------------------------------------------
 
 
-def _config(data_dir: Path, **generator: Any) -> ServeConfig:
-    return ServeConfig.model_validate({"data_dir": data_dir, "generator": generator})
-
-
 @pytest.fixture(scope="session")
 def kb_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample knowledge base, ingested once."""
     if not EMBEDDER.is_dir():
         pytest.skip(f"{EMBEDDER.name} is missing: run `make models`")
     folder = tmp_path_factory.mktemp("kb")
-    ingest_folder(_config(folder, provider="extractive"), ROOT / "docs" / "kb")
+    ingest_folder(folder, ROOT / "docs" / "kb")
     return folder
 
 
 @pytest.fixture(scope="session")
 def running_server(kb_data_dir: Path) -> Iterator[str]:
     """Base URL of a server that answers in quotations, which takes no time."""
-    with serving(_config(kb_data_dir, provider="extractive")) as url:
+    with serving(f"data_dir={kb_data_dir}", "generator.provider=extractive") as url:
         yield url
 
 
@@ -229,6 +225,7 @@ def _gone(driver: Chrome, selector: str) -> None:
 
 def _ask(driver: Chrome, question: str, turns: int = 1) -> WebElement:
     """The reply to a question, once it is whole."""
+    _wait(driver, '[aria-label="Send"]')  # one answer at a time
     driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(question + Keys.ENTER)
     return _wait(driver, '.reply[aria-busy="false"]', turns)
 
@@ -251,11 +248,12 @@ def _text(element: WebElement) -> str:
 
 
 def _in_view(driver: Chrome, element: WebElement) -> bool:
+    """Whether the first line of an element is in the window, with nothing in front of it."""
     return bool(
         driver.execute_script(
-            "const b = arguments[0].getBoundingClientRect();"
-            "const top = document.elementFromPoint(b.left + 5, (b.top + b.bottom) / 2);"
-            "return b.top < innerHeight && b.bottom > 0 && arguments[0].contains(top)",
+            "const line = arguments[0].getClientRects()[0];"
+            "const x = line.left + 5, y = (line.top + line.bottom) / 2;"
+            "return arguments[0].contains(document.elementFromPoint(x, y))",
             element,
         )
     )
@@ -266,22 +264,23 @@ def test_a_citation_opens_its_passage_highlighted(
 ) -> None:
     driver = visit(running_server)
     assert driver.title == "vSage"
-    reply = _ask(driver, LORA)
-    citations = _cited(running_server, LORA)
+    reply = _ask(driver, VMOTION)
+    citations = _cited(running_server, VMOTION)
     cards = reply.find_elements(By.CSS_SELECTOR, ".source")
     assert len(cards) == len(citations) >= 1
     assert "answer" in str(reply.get_attribute("class"))
     assert reply.find_elements(By.CSS_SELECTOR, ".quotation")
     assert reply.find_element(By.CSS_SELECTOR, ".timing").text.endswith(" s")
 
-    catalog = Catalog(_config(kb_data_dir))
+    catalog = Catalog(RagConfig(data_dir=kb_data_dir))
     marks = reply.find_elements(By.CSS_SELECTOR, ".body .mark")
     opened = [*((int(m.text), m) for m in marks[:1]), *enumerate(cards, 1)]
     for number, control in opened:
         cited = citations[number - 1]
         control.click()
         passage = _wait(driver, ".drawer .passage")
-        WebDriverWait(driver, 10, 0.1).until(lambda _, p=passage: _in_view(driver, p))
+        support = passage.find_element(By.CSS_SELECTOR, ".support")
+        WebDriverWait(driver, 10, 0.1).until(lambda _, s=support: _in_view(driver, s))
         text = catalog.text(cited["document_id"])
         assert _text(passage) == text[cited["start"] : cited["end"]]
         supports = passage.find_elements(By.CSS_SELECTOR, ".support")
@@ -302,7 +301,7 @@ def test_refusals_cite_nothing_and_do_not_look_like_answers(
     assert "refusal" in str(refused.get_attribute("class"))
     assert "blocked" in str(blocked.get_attribute("class"))
     assert driver.find_elements(By.CSS_SELECTOR, ".source, .mark") == []
-    answered = _ask(driver, LORA, 3)  # neither of the two stands in the way of what follows
+    answered = _ask(driver, VMOTION, 3)  # neither of the two stands in the way of what follows
     assert answered.find_elements(By.CSS_SELECTOR, ".source")
 
 
@@ -311,19 +310,19 @@ def test_a_follow_up_knows_the_conversation_and_a_new_one_does_not(
 ) -> None:
     driver = visit(running_server)
     _ask(driver, "What is Dynamic DirectPath I/O?", 1)
-    followed = _ask(driver, "How do I enable it?", 2)
+    followed = _ask(driver, "And why is that?", 2)
     assert "Dynamic DirectPath I/O" in followed.text
     driver.find_element(By.CSS_SELECTOR, '[aria-label="New conversation"]').click()
     _gone(driver, ".turn")
     assert _wait(driver, ".hello").is_displayed()
-    forgot = _ask(driver, "How do I enable it?", 1)
+    forgot = _ask(driver, "And why is that?", 1)
     assert "refusal" in str(forgot.get_attribute("class"))
 
 
 def test_examples_are_answered(
     visit: Callable[[str], Chrome], running_server: str, kb_data_dir: Path
 ) -> None:
-    catalog = Catalog(_config(kb_data_dir))
+    catalog = Catalog(RagConfig(data_dir=kb_data_dir))
     expected = example_questions(catalog, EVERYONE)
     catalog.close()
     driver = visit(running_server)
@@ -357,7 +356,7 @@ def test_shift_enter_makes_a_line_and_the_button_sends(
 
 def test_two_pages_share_nothing(visit: Callable[[str], Chrome], running_server: str) -> None:
     driver = visit(running_server)
-    _ask(driver, LORA)
+    _ask(driver, VMOTION)
     first = driver.current_window_handle
     driver.switch_to.new_window("tab")
     try:
@@ -391,8 +390,8 @@ def test_nothing_is_wider_than_the_window(
     size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        reply = _ask(driver, LORA + " " + "verylongword" * 20)
-        reply = _ask(driver, LORA, 2)
+        reply = _ask(driver, VMOTION + " " + "verylongword" * 20)
+        reply = _ask(driver, VMOTION, 2)
         reply.find_element(By.CSS_SELECTOR, ".source").click()
         _wait(driver, ".drawer .passage")
         script = (
@@ -461,7 +460,7 @@ def test_the_page_names_no_other_host_and_leaves_the_api_alone(running_server: s
 
 
 def test_a_passage_whose_document_changed_is_not_shown(kb_data_dir: Path) -> None:
-    catalog = Catalog(_config(kb_data_dir))
+    catalog = Catalog(RagConfig(data_dir=kb_data_dir))
     document = catalog.list_documents(EVERYONE, limit=1)[0]
     text = catalog.text(document.id)
     hit = Hit(1, document.id, "u", "T", (), None, 0, 20, text[:20], 1.0)
@@ -505,8 +504,7 @@ class _SlowHandler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
         try:
-            self._piece("QLoRA trains LoRA adapters on a base model that is held in 4-bit NF4 ")
-            self._piece("format. Double quantisation ")
+            self._piece("vMotion of vGPU virtual machines is off by default. The vCenter ")
             self.server.writing.set()
             for _ in range(600):
                 time.sleep(0.1)
@@ -535,8 +533,8 @@ def slow_endpoint() -> Iterator[SlowEndpoint]:
 
 @pytest.fixture(scope="module")
 def slow_server(kb_data_dir: Path, slow_endpoint: SlowEndpoint) -> Iterator[str]:
-    config = _config(kb_data_dir, provider="openai", base_url=slow_endpoint.url, model="m")
-    with serving(config) as url:
+    generator = ("generator.provider=openai", f"generator.base_url={slow_endpoint.url}")
+    with serving(f"data_dir={kb_data_dir}", *generator, "generator.model=m") as url:
         yield url
 
 
@@ -552,14 +550,14 @@ def test_stop_ends_the_generation_and_keeps_what_was_said(
     visit: Callable[[str], Chrome], slow_server: str, fresh_endpoint: SlowEndpoint
 ) -> None:
     driver = visit(slow_server)
-    driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(LORA + Keys.ENTER)
-    said = _wait(driver, ".reply .body p")
+    driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(VMOTION + Keys.ENTER)
+    _wait(driver, ".reply .body p")
     assert _wait(driver, ".stage").text == "Writing…"
     assert fresh_endpoint.writing.is_set()
     assert not fresh_endpoint.left.is_set()
     driver.find_element(By.CSS_SELECTOR, '[aria-label="Stop"]').click()
     assert "Stopped" in _wait(driver, ".note").text
-    assert "4-bit NF4" in said.text
+    assert "off by default" in _wait(driver, ".reply .body p").text
     assert fresh_endpoint.left.wait(10), "the endpoint still writes"
     _wait(driver, '[aria-label="Send"]')
     refused = _ask(driver, OFF_TOPIC, 2)
@@ -570,7 +568,7 @@ def test_a_new_conversation_ends_the_generation_too(
     visit: Callable[[str], Chrome], slow_server: str, fresh_endpoint: SlowEndpoint
 ) -> None:
     driver = visit(slow_server)
-    driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(LORA + Keys.ENTER)
+    driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(VMOTION + Keys.ENTER)
     _wait(driver, ".reply .body p")
     driver.find_element(By.CSS_SELECTOR, '[aria-label="New conversation"]').click()
     assert fresh_endpoint.left.wait(10), "the endpoint still writes"
@@ -583,7 +581,7 @@ def test_closing_the_page_ends_the_generation(
     visit: Callable[[str], Chrome], slow_server: str, fresh_endpoint: SlowEndpoint
 ) -> None:
     driver = visit(slow_server)
-    driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(LORA + Keys.ENTER)
+    driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(VMOTION + Keys.ENTER)
     _wait(driver, ".reply .body p")
     driver.get("about:blank")
     assert fresh_endpoint.left.wait(20), "the endpoint still writes"
@@ -594,7 +592,7 @@ def test_a_failing_generator_is_reported_in_words(
 ) -> None:
     fresh_endpoint.broken = True
     driver = visit(slow_server)
-    reply = _ask(driver, LORA)
+    reply = _ask(driver, VMOTION)
     assert "error" in str(reply.get_attribute("class"))
     assert fresh_endpoint.url in reply.text
     assert "Traceback" not in reply.text
@@ -607,11 +605,11 @@ def test_the_embedded_model_answers_with_citations(
 ) -> None:
     if not LLAMA.is_file():
         pytest.skip(f"{LLAMA.name} is missing: run `make models`")
-    with serving(_config(kb_data_dir, provider="llama_cpp")) as url:
+    with serving(f"data_dir={kb_data_dir}", "generator.provider=llama_cpp") as url:
         driver = visit(url)
-        driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(LORA + Keys.ENTER)
+        driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(VMOTION + Keys.ENTER)
         assert _wait(driver, ".stage").text
         reply = _wait(driver, '.reply[aria-busy="false"]', timeout_s=180)
         assert reply.find_elements(By.CSS_SELECTOR, ".source")
-        assert "QLoRA" in reply.text
+        assert "vMotion" in reply.text
         driver.get("about:blank")

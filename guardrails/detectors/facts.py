@@ -37,9 +37,11 @@ NEGATION = re.compile(
     r"(?:can|do|does|did|is|are|was|were|has|have|had|should|must|need|will|would|could)n['’]?t)\b",
     re.IGNORECASE,
 )
-# Openings in which "not" does not turn the statement round.
+# Words in which "not" does not turn the statement round, and conditions: "if it is not there, ...".
 HARMLESS = re.compile(
-    r"\b(?:not only|no longer than|whether or not|if not|or not|no more than)\b", re.I
+    r"\b(?:not only|no longer than|whether or not|if not|or not|no more than)\b"
+    r"|\b(?:if|unless|when|whenever|in case)\b[^,.;]{1,150},",
+    re.IGNORECASE,
 )
 OPPOSITES = tuple(
     (re.compile(rf"\b{one}\b", re.IGNORECASE), re.compile(rf"\b{other}\b", re.IGNORECASE))
@@ -115,6 +117,7 @@ def negated(text: str) -> bool:
 
 def opposed(claim: str, source: str) -> bool:
     """Does one say the opposite of the other, by negation or by a pair of opposite words?"""
+    claim, source = HARMLESS.sub(" ", claim), HARMLESS.sub(" ", source)
     flips = int(negated(claim) != negated(source))
     for one, other in OPPOSITES:
         for left, right in ((one, other), (other, one)):

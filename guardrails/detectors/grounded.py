@@ -31,12 +31,18 @@ SAYS_NOTHING = re.compile(
     re.IGNORECASE,
 )
 ADMITS = re.compile(
-    r"(?:(?:i'?m |i am )?sorry,? (?:but )?)?(?:i|we|the (?:provided |given |retrieved )?"
+    r"(?:(?:therefore|unfortunately|however|so),? )?(?:(?:i'?m |i am )?sorry,? (?:but )?)?"
+    r"(?:i|we|the (?:provided |given |retrieved )?"
     r"(?:documents?|passages?|context|sources?|documentation|information))(?: (?:can|could|do|does|"
     r"did|have|has|is|are|was|were))? ?(?:not|n't|cannot|can't|couldn't|don't|doesn't|didn't|"
     r"haven't|hasn't|isn't) (?:\w{1,20} ){0,2}?(?:find|found|know|have|contain|say|mention|"
     r"answer|specify|provide|state|hold|include|sure|help|available)\b(?!.{0,400}\b(?:but|however|"
     r"although|though|instead|because|since|except|which)\b)[^.!?:;]{0,160}[.!]?",
+    re.IGNORECASE,
+)
+LEADS_IN = re.compile(
+    r"```\w{0,20}|[\w ]{1,30}:|[^.!?:]{0,120}\b(?:following|below|follows|steps?|commands?|example|"
+    r"says|this)\b[^.!?:]{0,60}:",
     re.IGNORECASE,
 )
 
@@ -102,8 +108,8 @@ def support(
 
 def states_nothing(sentence: str) -> bool:
     """Greetings, headings, and admissions that the documents do not hold the answer."""
-    if SAYS_NOTHING.fullmatch(sentence) or ADMITS.fullmatch(sentence):
-        return not numbers(sentence)
+    if any(form.fullmatch(sentence) for form in (SAYS_NOTHING, ADMITS, LEADS_IN)):
+        return not numbers(sentence) and not identifiers(sentence)
     return not content_words(sentence) and not numbers(sentence) and not identifiers(sentence)
 
 

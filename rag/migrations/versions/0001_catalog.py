@@ -75,6 +75,8 @@ def _full_text() -> None:
         "CREATE VIRTUAL TABLE chunk_words USING fts5(heading, text, content='chunks', "
         "content_rowid='id', tokenize=\"porter unicode61 remove_diacritics 2\")"
     )
+    # Not a copy: a view of the index's terms, for how rare a word is in this knowledge base.
+    op.execute("CREATE VIRTUAL TABLE chunk_terms USING fts5vocab(chunk_words, row)")
     op.execute(
         "CREATE TRIGGER chunks_added AFTER INSERT ON chunks BEGIN "
         "INSERT INTO chunk_words(rowid, heading, text) VALUES (new.id, new.heading, new.text); END"
@@ -87,6 +89,7 @@ def _full_text() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TABLE chunk_terms")
     op.execute("DROP TABLE chunk_words")
     for table in ("removed_chunks", "chunks", "documents", "acls", "facts"):
         op.drop_table(table)

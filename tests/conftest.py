@@ -1,0 +1,114 @@
+"""Shared fixtures. Real models, opened once a run; no network but loopback, no state but in tmp."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Before anything imports a model library: no hub look-ups, no telemetry, no colours in output.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["NEMO_GUARDRAILS_NO_USAGE_STATS"] = "1"
+os.environ["NO_COLOR"] = "1"
+os.environ["COLUMNS"] = "200"
+for _name in [
+    name for name in os.environ if name.startswith("VSAGE_") and name != "VSAGE_DEV_DATA"
+]:
+    del os.environ[_name]
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+_LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+_connect = socket.socket.connect
+
+
+def _loopback_only(self: socket.socket, address: Any) -> Any:
+    if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+        raise AssertionError(f"a test tried to reach {address}: only loopback is allowed")
+    return _connect(self, address)
+
+
+socket.socket.connect = _loopback_only  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configurations name files relative to the repository's root."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="session")
+def dev_data() -> Path:
+    """The development data, for those who have it."""
+    folder = os.environ.get("VSAGE_DEV_DATA")
+    if not folder:
+        pytest.skip("VSAGE_DEV_DATA is not set: point it at the development data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the embedded models; `make test` has put them there."""
+    from rag.models import models_ready
+
+    folder = ROOT / "models"
+    if not models_ready(folder):
+        pytest.skip("the embedded models are missing: run `make models`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def embedder(models: Path) -> Any:
+    """The embedded MiniLM."""
+    from rag.config import EmbedderConfig
+    from rag.embed import open_embedder
+
+    return open_embedder(EmbedderConfig(model=str(models / "all-MiniLM-L6-v2")))
+
+
+@pytest.fixture(scope="session")
+def generator(models: Path) -> Iterator[Any]:
+    """The embedded SmolLM2 on llama.cpp, two slots."""
+    import asyncio
+
+    from rag.config import GeneratorConfig
+    from rag.generate import open_generator
+
+    folder = models / "SmolLM2-135M-Instruct"
+    path = folder / "SmolLM2-135M-Instruct.Q8_0.gguf"
+    opened = open_generator(GeneratorConfig(model=str(path), slots=2))
+    assert opened is not None
+    yield opened
+    asyncio.run(opened.close())
+
+
+@pytest.fixture(scope="session")
+def kb_data_dir(tmp_path_factory: pytest.TempPathFactory, embedder: Any) -> Path:
+    """A data folder with `docs/kb` ingested. Read it only: other tests share it."""
+    from rag.config import RagConfig
+    from rag.ingest import ingest
+    from rag.knowledge import open_knowledge
+    from rag.source import FileSource
+
+    folder = tmp_path_factory.mktemp("kb")
+    knowledge = open_knowledge(RagConfig(data_dir=folder), embedder)
+    source = FileSource([ROOT / "docs" / "kb"], max_bytes=10**8)
+    report = ingest(knowledge, list(source.documents()), frozenset({"everyone"}))
+    assert not report.failures
+    knowledge.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def knowledge(kb_data_dir: Path, embedder: Any) -> Iterator[Any]:
+    """The sample knowledge base, opened. Read it only: other tests share it."""
+    from rag.config import RagConfig
+    from rag.knowledge import open_knowledge
+
+    opened = open_knowledge(RagConfig(data_dir=kb_data_dir), embedder)
+    yield opened
+    opened.close()

@@ -47,8 +47,12 @@ async def draft(
     sources: Sequence[Quote],
     accept: Accept,
     min_support: float,
+    patience: int,
 ) -> AsyncGenerator[Sentence]:
-    """The answer, sentence by sentence; leaves `pieces` as soon as nothing good can come of it."""
+    """The answer, sentence by sentence.
+
+    After `patience` unsupported sentences the model is left, and the remaining quotations follow.
+    """
     unused = list(quotes)
     said: list[set[str]] = []
     lead_in: Sentence | None = None

@@ -86,7 +86,7 @@ def test_all_problems_are_reported_together(file: Path, monkeypatch: pytest.Monk
     assert "inner.sahre: unknown key; did you mean 'inner.share'?" in together
     assert "inner.mode: input should be 'fast' or 'slow' (given: 'quick')" in together
     assert "flder: unknown key; did you mean 'folder'?" in together
-    assert not any("on: " in problem and "perhaps" not in problem for problem in found)
+    assert "on: input should be a valid boolean" in together
 
 
 def test_an_unknown_key_is_looked_for_elsewhere(file: Path) -> None:
@@ -119,7 +119,6 @@ def test_a_required_key_and_a_rule_of_the_whole(file: Path) -> None:
         ("inner.names=[]", "inner.names", ()),
         ("inner={size: 3}", "inner.size", 3),
         ("other.size=4", "other.size", 4),
-        ("other=", "title", "untitled"),
         ("title=", "title", ""),
         ("title=a=b", "title", "a=b"),
         ("title='7'", "title", "7"),
@@ -133,9 +132,6 @@ def test_a_required_key_and_a_rule_of_the_whole(file: Path) -> None:
 def test_overrides_of_every_type(
     file: Path, override: str, path: str, value: object
 ) -> None:
-    if override == "other=":
-        assert problems(file, "", override)  # an empty text is no section
-        return
     found: object = read(file, "other:\n", override)
     for name in path.split("."):
         found = getattr(found, name)

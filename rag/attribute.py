@@ -17,6 +17,7 @@ from rag.words import exact_tokens, negations, stems
 
 _WINDOW = 3
 _PAIR_SHARE = 0.4
+_DOUBT = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def _score(
     known = set(pairwise(there))
     paired = sum(pair in known for pair in pairs) / len(pairs) if pairs else single
     score = (1 - _PAIR_SHARE) * single + _PAIR_SHARE * paired
-    return score if bool(negations(sentence)) == bool(negations(closest.text)) else 0.6 * score
+    agree = bool(negations(sentence)) == bool(negations(closest.text))
+    return score if agree else _DOUBT * score
 
 
 def _overlap(own: Sequence[str], text: str) -> int:

@@ -26,6 +26,8 @@ _CODE = re.compile(r"\s*```.*?\n[ \t]*```", re.DOTALL)
 _LONGEST = 1200
 _FEWEST_WORDS = 3
 _SAME = 0.85
+_CLOSE = 0.5
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,13 @@ async def draft(
 ) -> AsyncGenerator[Sentence]:
     """The answer, sentence by sentence.
 
-    After `patience` unsupported sentences the model is left, and the remaining quotations follow.
+    After `patience` unsupported sentences the model is left. Where it failed as often as not, the
+    remaining quotations follow; in any case the best one does, unless the answer conveys it.
     """
     unused = list(quotes)
     said: list[set[str]] = []
     lead_in: Sentence | None = None
-    misses = 0
+    misses = supported = 0
     async with aclosing(_segments(pieces)) as segments:
         async for before, text in segments:
             sentence = await _judge(before, text, sources, accept, min_support)
@@ -71,14 +74,16 @@ async def draft(
                 if lead_in is not None:
                     yield lead_in
                 said.append(set(stems(sentence.text)))
+                supported += not sentence.quoted
                 unused = [quote for quote in unused if not _repeats(quote.text, said)]
                 yield sentence
             lead_in = None
             if misses >= patience:
                 break
-    if misses >= patience or not said:
-        async for sentence in quote_all(unused, accept):
-            yield sentence
+    if misses < max(1, supported) and said:  # the model did well: only what it must not omit
+        unused = [quote for quote in quotes[:1] if not _conveyed(quote.text, said)]
+    async for sentence in quote_all(unused, accept):
+        yield sentence
 
 
 async def quote_all(quotes: Sequence[Quote], accept: Accept) -> AsyncGenerator[Sentence]:
@@ -123,11 +128,18 @@ def _repeats(text: str, said: Sequence[set[str]]) -> bool:
     return bool(own) and any(len(own & former) >= _SAME * len(own) for former in said)
 
 
+def _conveyed(text: str, said: Sequence[set[str]]) -> bool:
+    """Whether half of the words of `text` stand in the answer."""
+    own = set(stems(text))
+    return len(own & set().union(*said)) >= _HALF * len(own)
+
+
 async def _next_quote(unused: list[Quote], text: str, accept: Accept) -> Sentence | None:
-    """The unused quotation nearest to a sentence that failed; taken off the list."""
+    """The quotation that a failed sentence garbled, else the best unused; taken off the list."""
     while unused:
         nearest = attribute(text, unused)
-        quote = nearest.quote if nearest and nearest.score > 0 else unused[0]
+        close = nearest is not None and nearest.score >= _CLOSE
+        quote = nearest.quote if nearest is not None and close else unused[0]
         unused.remove(quote)
         if await accept(quote.text):
             return _quotation(quote)

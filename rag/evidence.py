@@ -23,8 +23,8 @@ _FEWEST_WORDS = 4
 _MOST_EMBEDDED = 16
 _WORD_SHARE = 0.5
 _CELLS = re.compile(r"\S[ \t]*\|[ \t]*\S")
-_TABLE_ROW = 0.6
-"""A table's row says little without its header: any whole sentence as good goes first."""
+_LEAST_SHARE = 0.55
+"""Quotations far below the best one are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def select_quotes(
     for i, meaning in zip(order, by_meaning, strict=True):
         quote = candidates[i]
         relevance = _WORD_SHARE * by_words[i] + (1 - _WORD_SHARE) * float(meaning)
-        relevance *= _TABLE_ROW if _CELLS.search(quote.text) else 1.0
+        relevance *= _completeness(quote.text)
         prior = max(hits[quote.passage].score, 0.0) / best
         scored.append(
             Quote(
@@ -76,6 +76,13 @@ def select_quotes(
             )
         )
     return _distinct(sorted(scored, key=lambda q: -q.score), count)
+
+
+def _completeness(text: str) -> float:
+    """Less than 1 for what says little by itself: a table's row, a fragment without a full stop."""
+    if _CELLS.search(text):
+        return 0.6
+    return 1.0 if text.rstrip('"”’)*_`').endswith((".", "!", "?", "。")) else 0.8
 
 
 def _word_scores(question: str, candidates: Sequence[Quote]) -> list[float]:
@@ -92,6 +99,8 @@ def _distinct(ranked: Sequence[Quote], count: int) -> list[Quote]:
     """The first `count` that do not merely repeat a better one."""
     chosen: list[Quote] = []
     for quote in ranked:
+        if quote.score < _LEAST_SHARE * ranked[0].score:
+            break
         own = set(stems(quote.text))
         repeats = any(
             len(own & set(stems(other.text)))

@@ -14,6 +14,7 @@ from rag.schema import Message, Sampling
 
 _CHARACTERS_PER_TOKEN = 3
 """Fewer than English has (about 4), so that a prompt measured with it fits."""
+_LONGEST_CHECK_S = 5.0
 
 
 class OpenAIGenerator:
@@ -23,6 +24,7 @@ class OpenAIGenerator:
         self.name = config.model
         self.context_tokens = config.context_tokens
         self._base_url = config.base_url
+        self._timeout_s = config.timeout_s
         self._client = openai.AsyncOpenAI(
             base_url=config.base_url,
             api_key=config.api_key or "none",
@@ -41,10 +43,12 @@ class OpenAIGenerator:
         usage: Usage | None = None,
     ) -> AsyncGenerator[str]:
         usage = usage if usage is not None else Usage()
+        model = adapter or self.name
         turns: Any = [{"role": m.role, "content": m.content} for m in messages]
+        finished = False
         try:
             stream = await self._client.chat.completions.create(
-                model=adapter or self.name,
+                model=model,
                 messages=turns,
                 max_tokens=sampling.max_tokens,
                 temperature=sampling.temperature,
@@ -60,22 +64,38 @@ class OpenAIGenerator:
                         usage.prompt_tokens = chunk.usage.prompt_tokens
                         usage.completion_tokens = chunk.usage.completion_tokens
                     for choice in chunk.choices[:1]:
-                        usage.finish_reason = choice.finish_reason or usage.finish_reason
+                        if choice.finish_reason:
+                            finished = True
+                            usage.finish_reason = _known(choice.finish_reason)
                         if choice.delta.content:
                             yield choice.delta.content
         except openai.OpenAIError as error:
-            raise self._explain(error) from error
+            raise self._explain(error, model) from error
+        except (ValueError, TypeError, AttributeError) as error:  # JSON that is not OpenAI's
+            raise GenerationError(
+                f"{self._base_url} failed: it does not speak OpenAI's protocol ({error}); is "
+                "generator.base_url right?"
+            ) from error
+        if not finished:
+            raise GenerationError(
+                f"{self._base_url} failed: its stream ended before the answer did; look into the "
+                "endpoint's log"
+            )
 
     async def check(self) -> None:
         try:
-            await self._client.models.list()
+            # Who asks wants to know about this moment: no retries, no long wait.
+            client = self._client.with_options(
+                max_retries=0, timeout=min(self._timeout_s, _LONGEST_CHECK_S)
+            )
+            await client.models.list()
         except openai.OpenAIError as error:
-            raise self._explain(error) from error
+            raise self._explain(error, self.name) from error
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _explain(self, error: openai.OpenAIError) -> GenerationError:
+    def _explain(self, error: openai.OpenAIError, model: str) -> GenerationError:
         """A plain reason and what to change; the one place where foreign errors are mapped."""
         if isinstance(error, openai.APITimeoutError):
             return GenerationError(
@@ -89,9 +109,14 @@ class OpenAIGenerator:
             return GenerationError(f"{self._base_url} refused the key: set generator.api_key")
         if isinstance(error, openai.NotFoundError):
             return GenerationError(
-                f"{self._base_url} has no model '{self.name}': set generator.model to one of "
+                f"{self._base_url} has no model '{model}': set generator.model to one of "
                 "those that its /models lists"
             )
         if isinstance(error, openai.BadRequestError) and "context" in str(error).lower():
-            return ContextOverflow(f"the prompt does not fit into {self.name}: {error.message}")
+            return ContextOverflow(f"the prompt does not fit into {model}: {error.message}")
         return GenerationError(f"{self._base_url} failed: {error}")
+
+
+def _known(finish_reason: str) -> str:
+    """Of all that endpoints say ("tool_calls", "abort", ...) only "length" means something here."""
+    return "length" if finish_reason == "length" else "stop"

@@ -32,7 +32,8 @@ def build_prompt(
     out. Older turns go before passages do.
     """
     passages = _fitting_passages(hits, generator, config.max_passage_tokens)
-    key = "\n".join(f"- {quote.text}" for quote in quotes)
+    # The best one last, next to the question: small models copy what they read last.
+    key = "\n".join(f"- {' '.join(quote.text.split())}" for quote in reversed(quotes))
     turn = f"Passages:\n\n{passages}\n\nKey sentences:\n{key}\n\nQuestion: {question}"
     turns = 2 * config.max_history_turns
     kept = list(history[-turns:]) if turns else []

@@ -55,10 +55,9 @@ def _ends_sentence(text: str, stop: re.Match[str], end: int) -> bool:
     if word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha()):
         return False
     following = text[stop.end() : min(end, stop.end() + 40)].lstrip()
-    # A number alone is a list marker: "1. Power on the host."
-    if word.isdigit() and text[max(0, stop.start() - len(word) - 1)] in "\n ":
-        line_start = text.rfind("\n", max(0, stop.start() - 12), stop.start()) + 1
-        if text[line_start : stop.start()].strip() == word:
+    if word.isdigit():  # a number alone on its line is a list marker: "1. Power on the host."
+        line = text[max(0, stop.start() - 12) : stop.start()].rpartition("\n")[2]
+        if line.strip() == word:
             return False
     return not (following and following[0].islower())
 

@@ -41,6 +41,7 @@ class Answer:
         self._tokens_left = sampling.max_tokens
         self._count_tokens = count_tokens
         self._by_passage: dict[int, Citation] = {}
+        self._unmarked = ""
         self.text = ""
         self.full: Literal["", "stop", "length"] = ""
 
@@ -55,6 +56,9 @@ class Answer:
         """
         before = sentence.before if self.text else ""
         text = self._cut(before, sentence.text)
+        if not text:
+            return ""
+        self._unmarked += before + text
         if sentence.support is not None and not self.full:
             citation = self._cite(sentence)
             mark = f"[{citation.number}]"
@@ -79,13 +83,16 @@ class Answer:
         return citation
 
     def _cut(self, before: str, text: str) -> str:
-        """`text` up to a stop string or to the end of the token budget."""
-        so_far = len(self.text) + len(before)
-        whole = self.text + before + text
-        stops = [at for stop in self._stop if (at := whole.find(stop, max(0, so_far - 64))) >= 0]
-        if stops:
+        """`text` up to a stop string or to the end of the token budget.
+
+        A stop string may begin in what is sent already; the marks are not searched for it.
+        """
+        sent = len(self._unmarked)
+        whole = self._unmarked + before + text
+        found = [whole.find(stop, max(0, sent + 1 - len(stop))) for stop in self._stop]
+        if stops := [at for at in found if at >= 0]:
             self.full = "stop"
-            text = whole[so_far : max(so_far, min(stops))]
+            text = whole[sent + len(before) : max(sent + len(before), min(stops))]
         tokens = self._count_tokens(text)
         if tokens > self._tokens_left:
             self.full = "length"

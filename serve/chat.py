@@ -103,7 +103,7 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
                 if answer.full:
                     break
 
-    if not answer.text:
+    if not answer.text and not answer.full:
         async for event in _reply(replies.nothing_supported(end.query), end, timings):
             yield event
         return

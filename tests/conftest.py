@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +116,22 @@ def knowledge(kb_data_dir: Path, embedder: Any) -> Iterator[Any]:
     opened = open_knowledge(RagConfig(data_dir=kb_data_dir), embedder)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory, kb_data_dir: Path) -> Iterator[str]:
+    """Base URL of `python -m serve` in a process of its own, over a copy of the sample documents.
+
+    Quotations alone, so that it starts and answers quickly; tests may add documents.
+    """
+    folder = tmp_path_factory.mktemp("server") / "data"
+    shutil.copytree(kb_data_dir, folder)
+    overrides = [f"data_dir={folder}", "generator.provider=extractive", "server.log_level=warning"]
+    command = [sys.executable, "-m", "serve", "--port", "0", *overrides]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        announced = process.stdout.readline()
+        url = re.search(r"page (http://\S+)/ ", announced)
+        assert url, f"the server did not start: {announced!r}"
+        yield url.group(1)
+        process.terminate()

@@ -20,7 +20,8 @@ TEXTS = st.text(st.sampled_from("ab1 .!?。|-#\n\t\"'()[]A`*") | st.characters(c
         ("vSphere 8.0 U2 is needed. It works.", ["vSphere 8.0 U2 is needed.", "It works."]),
         ("Use e.g. the first, i.e. this. Done.", ["Use e.g. the first, i.e. this.", "Done."]),
         ("See Fig. 3 and Mr. Smith etc. for it.", ["See Fig. 3 and Mr. Smith etc. for it."]),
-        ('He said "stop." Then he (really!) left.', ['He said "stop."', "Then he (really!)", "left."]),
+        ('He said "stop." Then he left.', ['He said "stop."', "Then he left."]),
+        ("He (really!) left.", ["He (really!)", "left."]),  # wrong, and costs no text
         ("Edit /etc/a.conf, then a.b.c too.", ["Edit /etc/a.conf, then a.b.c too."]),
         ("1. Power on the host.\n2. Wait.", ["1. Power on the host.", "2. Wait."]),
         ("a hard\nwrapped line. next", ["a hard\nwrapped line. next"]),
@@ -38,9 +39,6 @@ TEXTS = st.text(st.sampled_from("ab1 .!?。|-#\n\t\"'()[]A`*") | st.characters(c
     ],
 )
 def test_examples(text: str, expected: list[str]) -> None:
-    if "really!" in text:  # a bracketed exclamation ends one: wrong, but it costs no text
-        assert " ".join(sentences(text)) == text
-        return
     assert sentences(text) == expected
 
 
@@ -66,10 +64,10 @@ def test_a_part_of_a_text_is_looked_at_alone(text: str, start: int, length: int)
 
 
 @pytest.mark.parametrize(
-    "unit", [".", "!", "...x", ".)", ".''", "a.", "a. ", "\n", " ", "\n ", "|", "| ", "e.g.", "1.", "。"]
+    "unit", [".", "!", "...x", ".)", ".''", "a.", "a. ", "\n", " ", "\n ", "|", "| ", "e.g.", "1.", "。", " in 2024. X"]
 )
 def test_no_text_takes_more_than_linear_time(unit: str) -> None:
-    text = (unit * (200_000 // len(unit)))[:200_000] + "x"
+    text = (unit * (400_000 // len(unit))) + "x"
     started = time.monotonic()
     spans = list(sentence_spans(text))
     assert time.monotonic() - started < 3

@@ -41,6 +41,8 @@ class EmbedderConfig(Section):
     """A folder, or for `openai` the model's name at the endpoint."""
     device: str = "cpu"
     batch_size: int = Field(32, ge=1, le=2048)
+    cached_vectors: int = Field(10_000, ge=0, le=10_000_000)
+    """Vectors of questions and sentences that the server remembers."""
     base_url: str = "http://127.0.0.1:8001/v1"
     api_key: str = ""
     max_tokens: int = Field(256, ge=32, le=32768)

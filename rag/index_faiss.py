@@ -24,7 +24,9 @@ from rag.errors import IndexUnavailable
 
 log = logging.getLogger(__name__)
 
-_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile)
+_DAMAGE = (
+    ValueError, TypeError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile
+)  # fmt: skip
 """What zipfile, NumPy and FAISS raise on bytes that are not what they should be."""
 
 

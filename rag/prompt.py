@@ -12,6 +12,8 @@ from rag.generate import Generator
 from rag.schema import Hit, Message
 
 _PROMPTS = Path(__file__).parent / "prompts"
+_MESSAGE_TOKENS = 8
+"""What a chat template puts around each message, about."""
 
 
 def read_prompt(name: str) -> str:
@@ -25,19 +27,38 @@ def build_prompt(
     history: Sequence[Message],
     generator: Generator,
     config: PromptConfig,
+    answer_tokens: int = 0,
 ) -> list[Message]:
     """System rules, the last turns, the numbered passages with the key sentences, the question.
 
     Passages are taken in order of rank while the budget lasts; the first is cut rather than left
-    out. Older turns go before passages do.
+    out. Older turns go before passages do: only those are kept that leave room for the rest and
+    for an answer of `answer_tokens`.
     """
     passages = _fitting_passages(hits, generator, config.max_passage_tokens)
     # The best one last, next to the question: small models copy what they read last.
     key = "\n".join(f"- {' '.join(quote.text.split())}" for quote in reversed(quotes))
     turn = f"Passages:\n\n{passages}\n\nKey sentences:\n{key}\n\nQuestion: {question}"
+    rules = read_prompt("answer")
     turns = 2 * config.max_history_turns
-    kept = list(history[-turns:]) if turns else []
-    return [Message("system", read_prompt("answer")), *kept, Message("user", turn)]
+    recent = history[-turns:] if turns else []
+    room = generator.context_tokens - answer_tokens
+    room -= generator.count_tokens(rules + turn) + 2 * _MESSAGE_TOKENS
+    kept = _fitting_turns(recent, generator, room)
+    return [Message("system", rules), *kept, Message("user", turn)]
+
+
+def _fitting_turns(history: Sequence[Message], generator: Generator, room: int) -> list[Message]:
+    """The newest turns that fit; they begin with a question, as most chat templates demand."""
+    kept: list[Message] = []
+    for message in reversed(history):
+        room -= generator.count_tokens(message.content) + _MESSAGE_TOKENS
+        if room < 0:
+            break
+        kept.insert(0, message)
+    while kept and kept[0].role != "user":
+        kept.pop(0)
+    return kept
 
 
 def _fitting_passages(hits: Sequence[Hit], generator: Generator, budget: int) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from rag.draft import Sentence
 from rag.schema import Hit, Sampling
+
+_CODE_OR_MARK = re.compile(r"```.*?```|`[^`\n]*`|\[(\d{1,3})\]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +58,26 @@ class Answer:
         Quotations count towards `max_tokens` like generated text. A cut sentence is not cited.
         """
         before = sentence.before if self.text else ""
-        text = self._cut(before, sentence.text)
+        shown = _without_marks(sentence.text)
+        text = self._cut(before, shown)
         if not text:
             return ""
         self._unmarked += before + text
         if sentence.support is not None and not self.full:
-            citation = self._cite(sentence)
+            citation = self._cite(sentence, shown)
             mark = f"[{citation.number}]"
             text += f"\n{mark}" if text.endswith("```") else f" {mark}"
         self.text += before + text
         return before + text
 
-    def _cite(self, sentence: Sentence) -> Citation:
+    def _cite(self, sentence: Sentence, shown: str) -> Citation:
         assert sentence.support is not None
         quote = sentence.support.quote
         new = Citation(len(self._by_passage) + 1, self._hits[quote.passage])
         citation = self._by_passage.setdefault(quote.passage, new)
         citation.support.append(
             SupportedSentence(
-                sentence=sentence.text,
+                sentence=shown,
                 start=quote.start,
                 end=quote.end,
                 score=round(sentence.support.score, 3),
@@ -100,3 +104,11 @@ class Answer:
             text = text[: len(text) * self._tokens_left // tokens].rstrip()
         self._tokens_left -= min(tokens, self._tokens_left)
         return text
+
+
+def _without_marks(text: str) -> str:
+    """A document's own `[7]` as `(7)`, so that every mark in the answer is one of a citation.
+
+    Code is left as it is: there, `[0]` is an index.
+    """
+    return _CODE_OR_MARK.sub(lambda match: f"({match[1]})" if match[1] else match[0], text)

@@ -140,7 +140,14 @@ async def _sentences(
     else:
         with timings("prompt"):
             messages = await asyncio.to_thread(
-                build_prompt, question.text, hits, quotes, history, parts.generator, config.prompt
+                build_prompt,
+                question.text,
+                hits,
+                quotes,
+                history,
+                parts.generator,
+                config.prompt,
+                question.sampling.max_tokens,
             )
         pieces = parts.generator.stream(messages, question.sampling, question.adapter, end.usage)
         sources = passage_sentences(hits)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardrails import Rails, open_rails
+from rag.embed import open_embedder
+from rag.embed_cache import CachedEmbedder
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
 from rag.schema import Message, Sampling
@@ -40,7 +42,8 @@ class Parts:
 
 def open_parts(config: ServeConfig) -> Parts:
     """Load models, open the catalog and the rails. Raises RagError or GuardrailsError."""
-    knowledge = open_knowledge(config)
+    embedder = CachedEmbedder(open_embedder(config.embedder), config.embedder.cached_vectors)
+    knowledge = open_knowledge(config, embedder)
     generator = open_generator(config.generator)
     rails = open_rails(
         config.guardrails, embed=knowledge.embedder.encode, generate=_plain(generator)

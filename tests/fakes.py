@@ -91,7 +91,9 @@ class FakeGenerator:
         pass
 
 
-def fake_knowledge(folder: Path, batch: int = 32, embedder: FakeEmbedder | None = None) -> Knowledge:
+def fake_knowledge(
+    folder: Path, batch: int = 32, embedder: FakeEmbedder | None = None
+) -> Knowledge:
     config = RagConfig(data_dir=folder, ingest=IngestConfig(batch_documents=batch))
     return open_knowledge(config, embedder or FakeEmbedder())
 

@@ -275,7 +275,9 @@ def test_another_embedder_is_refused_by_name(catalog: Catalog) -> None:
     other = FakeEmbedder(fingerprint="other/32")
     with pytest.raises(CatalogError) as caught:
         store(catalog, new_document("b", ["y"]), embedder=other)
-    assert f"was embedded with fake/{DIMENSION}, the configuration names other/32" in str(caught.value)
+    assert f"was embedded with fake/{DIMENSION}, the configuration names other/32" in str(
+        caught.value
+    )
     assert "python -m rag reindex" in str(caught.value)
     assert catalog.uris().keys() == {"a"}
     assert catalog.generation() == 1
@@ -283,7 +285,9 @@ def test_another_embedder_is_refused_by_name(catalog: Catalog) -> None:
 
 def test_the_migrations_make_what_the_tables_say(catalog: Catalog) -> None:
     def compared(obj: object, name: str | None, kind: str, *_: object) -> bool:
-        return not (kind == "table" and str(name).startswith(("chunk_words", "chunk_terms", "alembic")))
+        return not (
+            kind == "table" and str(name).startswith(("chunk_words", "chunk_terms", "alembic"))
+        )
 
     with catalog.engine.connect() as connection:
         options = {"include_object": compared, "compare_type": True}
@@ -471,8 +475,7 @@ def test_more_readers_than_connections(catalog: Catalog) -> None:
 
     def read() -> None:
         ready.wait()
-        for _ in range(5):
-            counts.append(len(catalog.list_documents(HR)))
+        counts.extend(len(catalog.list_documents(HR)) for _ in range(5))
 
     threads = [threading.Thread(target=read, daemon=True) for _ in range(40)]
     for thread in threads:
@@ -484,7 +487,11 @@ def test_more_readers_than_connections(catalog: Catalog) -> None:
 
 def test_groups_are_kept_as_sorted_json(catalog: Catalog) -> None:
     odd = frozenset({'a"b', "ü", "z", "a,b"})
-    store(catalog, new_document("a", ["x"], odd), new_document("b", ["y"], frozenset(reversed(sorted(odd)))))
+    store(
+        catalog,
+        new_document("a", ["x"], odd),
+        new_document("b", ["y"], frozenset(sorted(odd, reverse=True))),
+    )
     known = catalog.known("a")
     assert known is not None
     assert known.groups == odd

@@ -19,7 +19,9 @@ from tests.fakes import FakeEmbedder
 
 token_starts = FakeEmbedder().token_starts
 
-WORDS = st.sampled_from(["alpha", "Beta.", "gamma!", "8.0", "e.g.", "x" * 40, "ünï", "日本。", "C#", "`c`"])
+WORDS = st.sampled_from(
+    ["alpha", "Beta.", "gamma!", "8.0", "e.g.", "x" * 40, "ünï", "日本。", "C#", "`c`"]
+)
 LINES = st.one_of(
     st.lists(WORDS, max_size=60).map(" ".join),
     st.tuples(st.integers(1, 6), st.lists(WORDS, max_size=4)).map(
@@ -53,7 +55,9 @@ def heading_lines(text: str) -> list[tuple[int, int]]:
     return found
 
 
-@given(TEXTS, st.integers(16, 80), st.integers(0, 3), st.sampled_from(["", "Title", "A longer title"]))
+@given(
+    TEXTS, st.integers(16, 80), st.integers(0, 3), st.sampled_from(["", "Title", "A longer title"])
+)
 @settings(max_examples=300, deadline=None)
 def test_properties_that_hold_for_every_text(
     text: str, max_tokens: int, overlap: int, title: str
@@ -94,9 +98,16 @@ def test_without_overlap_nothing_comes_twice(text: str) -> None:
 def test_a_chunk_never_crosses_a_heading(text: str) -> None:
     headings = heading_lines(text)
     chunks = chunked(text)
-    if any(text[a:b].strip() and not c.heading_path for c in chunks for a, b in headings if c.start <= a < c.end):
+    if any(
+        text[a:b].strip() and not c.heading_path
+        for c in chunks
+        for a, b in headings
+        if c.start <= a < c.end
+    ):
         assert {c.heading_path for c in chunks} == {()}  # headings and nothing else
-        rest = "".join(text[b:c] for (_, b), (c, _) in pairwise([(0, 0), *headings, (len(text), 0)]))
+        rest = "".join(
+            text[b:c] for (_, b), (c, _) in pairwise([(0, 0), *headings, (len(text), 0)])
+        )
         assert not rest.strip()
         return
     for chunk in chunks:

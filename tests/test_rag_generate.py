@@ -431,9 +431,11 @@ async def test_endpoints_that_say_the_prompt_is_too_long(message: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 409, 422, 429, 500, 503])
 async def test_an_endpoint_that_refuses(status: int) -> None:
-    with endpoint(refuse(status, "because of reasons")) as url:
-        with pytest.raises(GenerationError) as caught:
-            await ask_endpoint(url)
+    with (
+        endpoint(refuse(status, "because of reasons")) as url,
+        pytest.raises(GenerationError) as caught,
+    ):
+        await ask_endpoint(url)
     assert url in str(caught.value)
     assert not isinstance(caught.value, ContextOverflow)
 
@@ -459,7 +461,7 @@ async def test_an_endpoint_that_falls_silent_in_mid_stream() -> None:
 async def test_a_stream_that_breaks_off() -> None:
     with (
         endpoint(events(chunk("Red"), promised=100)) as url,
-        pytest.raises(GenerationError, match="broke off|cannot be reached|failed"),
+        pytest.raises(GenerationError, match="cannot be reached"),
     ):
         await ask_endpoint(url)
 
@@ -508,32 +510,37 @@ from rag.config import GeneratorConfig
 from rag.generate_llama_cpp import _start
 path = Path(sys.argv[1])
 config = GeneratorConfig(model=str(path), slots=1, context_tokens=1024)
-print(_start(config, path, "key").listening_address, flush=True)
+server = _start(config, path, "key")
+print(server.listening_address, flush=True)
 time.sleep(120)
 """
 
 
-async def test_a_server_that_is_killed_in_mid_stream(gguf: Path) -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(gguf)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        client = OpenAIGenerator(
-            GeneratorConfig(provider="openai", base_url=f"{url}/v1", api_key="key")
-        )
-        stream = client.stream(COLOURS, Sampling(800))
-        assert await anext(stream)
-        os.kill(server.pid, signal.SIGKILL)
-        with pytest.raises(GenerationError, match="is the server up"):
-            async for _piece in stream:
-                pass
-        with pytest.raises(GenerationError, match="cannot be reached"):
-            await client.check()
-        await client.close()
-    finally:
+@pytest.fixture
+def doomed(gguf: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server in a process of its own; its first line of output is its address."""
+    command = [sys.executable, "-c", SERVER, str(gguf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield server
         server.kill()
-        server.wait()
-        assert server.stdout is not None
-        server.stdout.close()
+
+
+async def test_a_server_that_is_killed_in_mid_stream(doomed: subprocess.Popen[str]) -> None:
+    assert doomed.stdout is not None
+    url = doomed.stdout.readline().strip()
+    client = OpenAIGenerator(
+        GeneratorConfig(provider="openai", base_url=f"{url}/v1", api_key="key")
+    )
+    stream = client.stream(COLOURS, Sampling(800))
+    assert await anext(stream)
+    os.kill(doomed.pid, signal.SIGKILL)
+    with pytest.raises(GenerationError, match="is the server up"):
+        await anext_until_the_end(stream)
+    with pytest.raises(GenerationError, match="cannot be reached"):
+        await client.check()
+    await client.close()
+
+
+async def anext_until_the_end(stream: AsyncIterator[str]) -> None:
+    async for _piece in stream:
+        pass

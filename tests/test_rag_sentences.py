@@ -64,7 +64,25 @@ def test_a_part_of_a_text_is_looked_at_alone(text: str, start: int, length: int)
 
 
 @pytest.mark.parametrize(
-    "unit", [".", "!", "...x", ".)", ".''", "a.", "a. ", "\n", " ", "\n ", "|", "| ", "e.g.", "1.", "。", " in 2024. X"]
+    "unit",
+    [
+        ".",
+        "!",
+        "...x",
+        ".)",
+        ".''",
+        "a.",
+        "a. ",
+        "\n",
+        " ",
+        "\n ",
+        "|",
+        "| ",
+        "e.g.",
+        "1.",
+        "。",
+        " in 2024. X",
+    ],
 )
 def test_no_text_takes_more_than_linear_time(unit: str) -> None:
     text = (unit * (400_000 // len(unit))) + "x"

@@ -37,7 +37,9 @@ def hit(number: int, text: str) -> Hit:
 HITS = tuple(hit(number, text) for number, text in enumerate(TEXTS))
 
 
-def said(text: str, passage: int | None = None, before: str = " ", quoted: bool = False) -> Sentence:
+def said(
+    text: str, passage: int | None = None, before: str = " ", quoted: bool = False
+) -> Sentence:
     support = None
     if passage is not None:
         support = Support(Quote(passage, 100, 108, TEXTS[passage][:8]), 0.87654)
@@ -91,6 +93,18 @@ def test_the_mark_of_a_code_block_stands_below_it() -> None:
     grown = answer()
     block = "```\nesxcli hardware pci list\n```"
     assert grown.add(said(block, 0)) == f"{block}\n[1]"
+
+
+def test_a_documents_own_references_do_not_look_like_marks() -> None:
+    grown = answer()
+    assert grown.add(said("“As [1] and [23] show.”", 0)) == "“As (1) and (23) show.” [1]"
+    assert grown.citations[0].support[0].sentence in grown.text
+
+
+@pytest.mark.parametrize("code", ["```\ngpus[0]\n```", "```sh\na[1] [2]", "Use `gpus[0]`."])
+def test_an_index_in_code_stays_one(code: str) -> None:
+    grown = answer()
+    assert grown.add(said(code)) == code
 
 
 # --- where it ends ------------------------------------------------------------------------------

@@ -203,24 +203,28 @@ def _requested(driver: Chrome) -> Iterator[str]:
             yield url
 
 
-def _wait(driver: Chrome, selector: str, count: int = 1, timeout_s: float = 60) -> WebElement:
-    """The last of at least `count` elements that are displayed."""
-
-    def there(_driver: Chrome) -> WebElement | None:
-        shown = [e for e in driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
-        return shown[-1] if len(shown) >= count else None
-
-    found: WebElement = WebDriverWait(driver, timeout_s, 0.1).until(
-        there, f"no {count} × {selector}"
-    )
+def _rendered(driver: Chrome, selector: str) -> list[WebElement]:
+    """Elements that take up room, in or out of view; asked for at once, as the page may change."""
+    script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.offsetWidth)"
+    found: list[WebElement] = driver.execute_script(script, selector)
     return found
 
 
-def _gone(driver: Chrome, selector: str) -> None:
-    def none(_driver: Chrome) -> bool:
-        return not any(e.is_displayed() for e in driver.find_elements(By.CSS_SELECTOR, selector))
+def _wait(driver: Chrome, selector: str, count: int = 1, timeout_s: float = 30) -> WebElement:
+    """The last of at least `count` elements."""
 
-    WebDriverWait(driver, 20, 0.1).until(none, f"{selector} is still there")
+    def there(_driver: Chrome) -> WebElement | None:
+        found = _rendered(driver, selector)
+        return found[-1] if len(found) >= count else None
+
+    message = f"fewer than {count} of {selector}"
+    last: WebElement = WebDriverWait(driver, timeout_s, 0.1).until(there, message)
+    return last
+
+
+def _gone(driver: Chrome, selector: str) -> None:
+    message = f"{selector} is still there"
+    WebDriverWait(driver, 20, 0.1).until(lambda _: not _rendered(driver, selector), message)
 
 
 def _ask(driver: Chrome, question: str, turns: int = 1) -> WebElement:

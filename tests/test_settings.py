@@ -129,9 +129,7 @@ def test_a_required_key_and_a_rule_of_the_whole(file: Path) -> None:
         ("folder=/srv/päth", "folder", Path("/srv/päth")),
     ],
 )
-def test_overrides_of_every_type(
-    file: Path, override: str, path: str, value: object
-) -> None:
+def test_overrides_of_every_type(file: Path, override: str, path: str, value: object) -> None:
     found: object = read(file, "other:\n", override)
     for name in path.split("."):
         found = getattr(found, name)
@@ -213,7 +211,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_foreign_sections_are_left_to_their_owner(file: Path) -> None:
     text = "title: x\nserver: {port: 1, anything: [2]}\n"
     assert read(file, text, "server.port=2", foreign=("server",)).title == "x"
-    assert problems(file, text) == ("server: unknown key; known here: folder, inner, on, other, title",)
+    assert problems(file, text) == (
+        "server: unknown key; known here: folder, inner, on, other, title",
+    )
     file.write_text("sever: {port: 1}")
     with pytest.raises(SettingsError, match="did you mean 'server'"):
         load(Outer, file, (), ("server",))

@@ -136,10 +136,15 @@ def _conveyed(text: str, said: Sequence[set[str]]) -> bool:
 
 async def _next_quote(unused: list[Quote], text: str, accept: Accept) -> Sentence | None:
     """The quotation that a failed sentence garbled, else the best unused; taken off the list."""
+    own = set(stems(text))
+
+    def shared(quote: Quote) -> int:
+        # Not `attribute`: a changed number or a turned negation is what garbled means.
+        return len(own & set(stems(quote.text)))
+
     while unused:
-        nearest = attribute(text, unused)
-        close = nearest is not None and nearest.score >= _CLOSE
-        quote = nearest.quote if nearest is not None and close else unused[0]
+        nearest = max(unused, key=shared)
+        quote = nearest if shared(nearest) >= _CLOSE * len(own) else unused[0]
         unused.remove(quote)
         if await accept(quote.text):
             return _quotation(quote)
@@ -180,7 +185,7 @@ def _split(buffer: str) -> tuple[list[tuple[str, str]], str]:
     spans = list(sentence_spans(buffer))
     if len(spans) < 2:
         if len(buffer) > _LONGEST:
-            return [*whole, *_cut(buffer)], ""
+            return [*whole, *_cut(buffer)], buffer[len(buffer.rstrip()) :]
         return whole, buffer
     last = spans[-1][0]
     rest = len(buffer[:last].rstrip())

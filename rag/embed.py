@@ -76,7 +76,7 @@ class SentenceTransformersEmbedder:
         # fight for the same cores and both end later.
         with self._lock:
             vectors = self._model.encode(
-                list(texts),
+                [_sound(text) for text in texts],
                 batch_size=self._batch_size,
                 normalize_embeddings=True,
                 convert_to_numpy=True,
@@ -85,7 +85,7 @@ class SentenceTransformersEmbedder:
         return np.asarray(vectors, dtype=np.float32)
 
     def token_starts(self, text: str) -> NDArray[np.int64]:
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = self._tokenizer.encode(_sound(text), add_special_tokens=False)
         return np.fromiter((start for start, _ in encoding.offsets), dtype=np.int64)
 
 
@@ -106,7 +106,7 @@ class OpenAIEmbedder:
         rows: list[list[float]] = []
         try:
             for start in range(0, len(texts), self._config.batch_size):
-                batch = list(texts[start : start + self._config.batch_size])
+                batch = [_sound(text) for text in texts[start : start + self._config.batch_size]]
                 answer = self._client.embeddings.create(
                     model=self._config.model, input=batch, encoding_format="float"
                 )
@@ -122,6 +122,11 @@ class OpenAIEmbedder:
 
     def token_starts(self, text: str) -> NDArray[np.int64]:
         return np.fromiter((match.start() for match in _WORD.finditer(text)), dtype=np.int64)
+
+
+def _sound(text: str) -> str:
+    """Lone surrogates, which JSON can bring in and no tokenizer takes, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _weights_hash(folder: Path) -> str:

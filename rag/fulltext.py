@@ -13,7 +13,6 @@ import snowballstemmer
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
-from rag.errors import CatalogError
 from rag.words import content_words
 
 _MOST_WORDS = 64
@@ -55,7 +54,7 @@ def score_words(
 def rarity(catalog: Catalog, words: Sequence[str]) -> dict[str, float]:
     """BM25's inverse document frequency of each word over all passages; highest where absent."""
     query = sa.text("SELECT doc FROM chunk_terms WHERE term = :term")
-    with catalog.engine.connect() as connection:
+    with catalog.reading() as connection:
         total = connection.execute(sa.text("SELECT count(*) FROM chunks")).scalar_one()
         weights = {}
         for word in words:
@@ -72,9 +71,6 @@ def _run(
         return {}
     # Quoted, so that nothing a user types is read as an FTS5 operator.
     parameters["words"] = " OR ".join(f'"{word}"' for word in words)
-    try:
-        with catalog.engine.connect() as connection:
-            rows = connection.execute(query, parameters)
-            return {int(row.id): float(row.score) for row in rows}
-    except sa.exc.OperationalError as error:
-        raise CatalogError(f"the full-text search failed: {error.orig}") from error
+    with catalog.reading() as connection:
+        rows = connection.execute(query, parameters)
+        return {int(row.id): float(row.score) for row in rows}

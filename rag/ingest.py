@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rag.catalog import Catalog, NewDocument
+from rag.catalog import Catalog
+from rag.catalog_rows import NewDocument
 from rag.chunk import chunk_document, embedding_text, place
 from rag.config import RagConfig
 from rag.embed import Embedder

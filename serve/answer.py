@@ -10,7 +10,7 @@ from typing import Literal
 from rag.draft import Sentence
 from rag.schema import Hit, Sampling
 
-_CODE_OR_MARK = re.compile(r"```.*?```|`[^`\n]*`|\[(\d{1,3})\]", re.DOTALL)
+_CODE_OR_MARK = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\[(\d{1,3})\]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from benchmarks.browser import chromium, ingest_folder, open_browser, serving
+from benchmarks.browser import chromium, open_browser, serving
 from rag.catalog import Catalog
 from rag.config import RagConfig
 from rag.schema import Hit
@@ -30,9 +30,6 @@ from serve.page_examples import example_questions, is_defined, subject
 from serve.page_markdown import render
 from serve.page_passage import cited_text, excerpt, to_html
 
-ROOT = Path(__file__).parent.parent
-EMBEDDER = ROOT / "models" / "all-MiniLM-L6-v2"
-LLAMA = ROOT / "models" / "SmolLM2-135M-Instruct" / "SmolLM2-135M-Instruct.Q8_0.gguf"
 EVERYONE = frozenset({"everyone"})
 VMOTION = "Which setting enables vMotion for vGPU?"
 OFF_TOPIC = "Who won the football world cup in 2010?"
@@ -144,23 +141,6 @@ def test_a_document_defines_its_title_only_as_one_thing() -> None:
 
 
 # --- a server and a browser ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def kb_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample knowledge base, ingested once."""
-    if not EMBEDDER.is_dir():
-        pytest.skip(f"{EMBEDDER.name} is missing: run `make models`")
-    folder = tmp_path_factory.mktemp("kb")
-    ingest_folder(folder, ROOT / "docs" / "kb")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def running_server(kb_data_dir: Path) -> Iterator[str]:
-    """Base URL of a server that answers in quotations, which takes no time."""
-    with serving(f"data_dir={kb_data_dir}", "generator.provider=extractive") as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
@@ -441,7 +421,7 @@ def test_a_hostile_document_is_only_text(
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     _gone(driver, ".drawer")
     reply.find_element(By.CSS_SELECTOR, ".source").click()
-    assert "can't be shown" in _wait(driver, ".drawer-note").text
+    assert "can't be shown" in _text(_wait(driver, ".drawer-note"))
 
 
 def test_the_page_names_no_other_host_and_leaves_the_api_alone(running_server: str) -> None:
@@ -607,8 +587,6 @@ def test_a_failing_generator_is_reported_in_words(
 def test_the_embedded_model_answers_with_citations(
     visit: Callable[[str], Chrome], kb_data_dir: Path
 ) -> None:
-    if not LLAMA.is_file():
-        pytest.skip(f"{LLAMA.name} is missing: run `make models`")
     with serving(f"data_dir={kb_data_dir}", "generator.provider=llama_cpp") as url:
         driver = visit(url)
         driver.find_element(By.CSS_SELECTOR, ".composer textarea").send_keys(VMOTION + Keys.ENTER)

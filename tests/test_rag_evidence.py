@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -223,7 +224,7 @@ ANSWERS = st.lists(SNIPPETS, max_size=20).map("".join)
 def cut(text: str, at: list[int]) -> list[str]:
     places = sorted({min(i, len(text)) for i in at})
     edges = [0, *places, len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(edges)]
 
 
 @given(ANSWERS, st.lists(st.integers(0, 80), max_size=20))
@@ -273,7 +274,7 @@ def test_a_sentence_without_end_is_let_go_some_time() -> None:
 
 # --- the draft -----------------------------------------------------------------------------------
 
-QUOTES = [q for q in sources(DOCUMENT)]
+QUOTES = sources(DOCUMENT)
 
 
 async def anything(_text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Retrieval: fusion, questions that nobody expects, and no passage for those who may not read it."""
+"""Retrieval: fusion, questions that nobody expects, and no passage for who may not read it."""
 
 from __future__ import annotations
 

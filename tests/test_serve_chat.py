@@ -168,7 +168,7 @@ def real_answers(real: Parts) -> dict[str, Answered]:
     """What the embedded model makes of a few questions; each costs seconds."""
 
     async def all_answers() -> dict[str, Answered]:
-        return {question: await ask(real, question, max_tokens=60) for question in QUESTIONS}
+        return {question: await ask(real, question) for question in QUESTIONS}
 
     return asyncio.run(all_answers())
 
@@ -224,13 +224,13 @@ def test_every_stage_is_timed_and_tokens_are_counted(
     stages = sum(ms for stage, ms in end.timings.items() if stage not in ("first_token", "total"))
     assert stages <= end.timings["total"] * 1.02 + 1
     assert end.usage.prompt_tokens > 200
-    assert 0 < end.usage.completion_tokens <= 60
+    assert 0 < end.usage.completion_tokens <= 200
 
 
 async def test_the_same_question_gets_the_same_answer(
     real: Parts, real_answers: dict[str, Answered]
 ) -> None:
-    assert (await ask(real, VMOTION, max_tokens=60)).text == real_answers[VMOTION].text
+    assert (await ask(real, VMOTION)).text == real_answers[VMOTION].text
 
 
 @pytest.mark.parametrize("question", QUOTED)

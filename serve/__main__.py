@@ -58,7 +58,15 @@ def run(config: ServeConfig, folders: list[Path]) -> None:
     logging.basicConfig(
         level=config.server.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
-    for noisy in ("httpx", "sentence_transformers", "faiss", "alembic", "nemoguardrails"):
+    # uvicorn's start-up lines would stand behind the two that say how to begin.
+    for noisy in (
+        "uvicorn.error",
+        "httpx",
+        "sentence_transformers",
+        "faiss",
+        "alembic",
+        "nemoguardrails",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     with _listen(config.server.host, config.server.port) as listener:
         _serve(config, folders, listener)

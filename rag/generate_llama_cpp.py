@@ -143,6 +143,8 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     }
     if sampling.seed is not None:
         request["seed"] = sampling.seed
+        # A prefix that is read anew or taken over gives slightly different numbers.
+        request["cache_prompt"] = False
     if sampling.stop:
         request["stop"] = list(sampling.stop)
     return request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -21,6 +22,7 @@ from serve.errors import ServeError
 cli = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 err = Console(stderr=True, highlight=False)
 MISUSED = 2
+_PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
 
 
 @cli.command()
@@ -111,11 +113,15 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise ServeError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+    except (OSError, UnicodeError) as error:  # the second where a host could be no name at all
+        here = isinstance(error, OSError) and error.errno in _PORT_ERRORS
+        advice = (
             "name another with --port, or stop what listens there"
-        ) from error
+            if here
+            else "name one of this machine's addresses with --host"
+        )
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ServeError(f"cannot listen on {host}:{port}: {reason}; {advice}") from error
 
 
 def main() -> None:

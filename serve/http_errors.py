@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 _SHOWN = 200
+_TYPE = re.compile(r"str|[\w-]+[\[(].*", re.DOTALL)
 
 
 def install(app: FastAPI) -> None:
@@ -63,11 +66,11 @@ async def _on_request_error(_request: Request, error: Exception) -> JSONResponse
 
 
 async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
-    """Name the first parameter that is wrong; unknown ones as unsupported."""
+    """Name the parameter that is wrong; unknown ones as unsupported."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = [str(part) for part in first["loc"] if part not in {"body", "query", "path"}]
-    param = ".".join(where) or None
+    # A union reports each of its types: the deepest one is the one that was meant.
+    first = max(error.errors(), key=lambda item: len(item["loc"]))
+    param = _param(first["loc"][1:], first["type"] == "extra_forbidden") or None
     if first["type"] == "json_invalid":
         return _response(400, "the body is not valid JSON", "invalid_json", None)
     if first["type"] == "extra_forbidden":
@@ -75,8 +78,18 @@ async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
     if first["type"] == "missing":
         message = f"missing parameter: '{param}'" if param else "the request has no body"
         return _response(400, message, "missing_parameter", param)
-    message = f"{param or 'body'}: {first['msg']}"[:_SHOWN]
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    message = f"{param or 'body'}: {reason}"[:_SHOWN]
     return _response(400, message, "invalid_value", param)
+
+
+def _param(location: Sequence[str | int], sent: bool) -> str:
+    """`messages.0.content`: without pydantic's names of types, unless they were `sent` as a key."""
+    *outer, last = map(str, location or [""])
+    kept = [part for part in outer if part.isidentifier() or part.isdigit()]
+    if sent or not _TYPE.fullmatch(last):
+        kept.append(last)
+    return ".".join(kept).encode("utf-8", "replace").decode()[:_SHOWN]
 
 
 async def _on_http(_request: Request, error: Exception) -> JSONResponse:

@@ -37,17 +37,17 @@ from serve.wiring import Parts
 
 _STARTED = int(time.time())
 _CLIENT_GONE = 499
-_ERRORS: dict[int | str, dict[str, Any]] = {400: {"model": ErrorOut}, 503: {"model": ErrorOut}}
+_ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorOut}, 503: {"model": ErrorOut}}
 
 
 def chat_routes(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["chat"])
+    router = APIRouter(prefix="/v1", tags=["chat"], responses=_ERRORS)
 
     @router.get("/models", summary="What can be named as `model`")
     def list_models() -> ModelList:
         return ModelList(data=[ModelOut(id=parts.config.server.model_name, created=_STARTED)])
 
-    @router.get("/models/{name}", responses={404: {"model": ErrorOut}})
+    @router.get("/models/{name}", summary="One of them")
     def get_model(name: str) -> ModelOut:
         _check_model(name, parts.config)
         return ModelOut(id=name, created=_STARTED)
@@ -55,7 +55,6 @@ def chat_routes(parts: Parts) -> APIRouter:
     @router.post(
         "/chat/completions",
         response_model=ChatCompletion,
-        responses=_ERRORS,
         summary="Answer a question from the knowledge base, with citations",
     )
     async def complete(body: ChatRequest, request: Request) -> Response:

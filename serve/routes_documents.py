@@ -26,18 +26,14 @@ from serve.schema import (
 from serve.timing import Timings
 from serve.wiring import Parts
 
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorOut}}
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorOut},
-    413: {"model": ErrorOut},
-    415: {"model": ErrorOut},
-}
+_ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorOut}, 503: {"model": ErrorOut}}
+_LONGEST_NAME = 200
 
 
 def document_routes(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["documents"])
+    router = APIRouter(prefix="/v1", tags=["documents"], responses=_ERRORS)
 
-    @router.post("/search", responses=_REFUSED, summary="The passages nearest to a query")
+    @router.post("/search", summary="The passages nearest to a query")
     async def search(body: SearchRequest) -> SearchResult:
         if not body.query.strip():
             raise RequestError(400, "the query is empty", "invalid_value", "query")
@@ -49,7 +45,7 @@ def document_routes(parts: Parts) -> APIRouter:
         data = [_hit(hit) for hit in hits]
         return SearchResult(query=body.query, data=data, timings=timings.milliseconds())
 
-    @router.post("/documents", status_code=201, responses=_REFUSED, summary="Add a document")
+    @router.post("/documents", status_code=201, summary="Add a document")
     async def upload(file: UploadFile = File(description="One document.")) -> DocumentOut:  # noqa: B008
         name = _safe_name(file.filename)
         data = await file.read()
@@ -68,14 +64,14 @@ def document_routes(parts: Parts) -> APIRouter:
             has_more=offset + len(found) < total,
         )
 
-    @router.get("/documents/{document_id}", responses=_NOT_FOUND)
+    @router.get("/documents/{document_id}", summary="One document, with its text if asked for")
     def get_document(
         document_id: int, text: bool = Query(False, description="Also return the parsed text.")
     ) -> DocumentOut:
         document = _find(parts, document_id)
         return _document(document, parts.knowledge.catalog.text(document.id) if text else None)
 
-    @router.delete("/documents/{document_id}", responses=_NOT_FOUND)
+    @router.delete("/documents/{document_id}", summary="Remove a document at once")
     def delete_document(document_id: int) -> DocumentDeleted:
         document = _find(parts, document_id)
         parts.knowledge.catalog.delete([document.id])
@@ -104,7 +100,14 @@ def _take_in(parts: Parts, name: str, data: bytes) -> DocumentOut:
 def _safe_name(filename: str | None) -> str:
     """The file's name without any folders. Raises RequestError."""
     name = PurePosixPath((filename or "").replace("\\", "/")).name.strip()
-    name = "".join(character for character in name if character.isprintable())[:200]
+    name = "".join(character for character in name if character.isprintable())
+    if len(name) > _LONGEST_NAME:  # cut, it might pass for another document
+        raise RequestError(
+            400,
+            f"the file's name has {len(name)} characters; at most {_LONGEST_NAME} are taken",
+            "invalid_value",
+            "file",
+        )
     if PurePosixPath(name).suffix.lower() not in SUPPORTED:
         known = ", ".join(sorted(SUPPORTED))
         raise RequestError(

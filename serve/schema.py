@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _UNSUPPORTED_UNLESS: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -25,22 +25,34 @@ _UNSUPPORTED_UNLESS: dict[str, tuple[Any, ...]] = {
 """OpenAI's parameters that vSage cannot honour, and the values that ask for nothing of them."""
 
 
+def _well_formed(text: str) -> str:
+    """JSON can spell half a character, which could be neither embedded nor sent back."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds an unpaired surrogate, which is not a character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_well_formed)]
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class TextPart(Strict):
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ChatMessage(Strict):
     role: Literal["system", "developer", "user", "assistant"] = Field(examples=["user"])
-    content: str | list[TextPart] | None = Field(
+    content: Text | list[TextPart] | None = Field(
         examples=["Which setting enables vMotion for vGPU?"]
     )
-    name: str | None = Field(None, description="Accepted and ignored.")
-    refusal: str | None = Field(None, description="Accepted and ignored.")
+    name: Text | None = Field(None, description="Accepted and ignored.")
+    refusal: Text | None = Field(None, description="Accepted and ignored.")
 
     def text(self) -> str:
         if isinstance(self.content, list):
@@ -56,13 +68,13 @@ class StreamOptions(Strict):
 class ChatRequest(Strict):
     """OpenAI's chat completion request, as far as vSage can honour it."""
 
-    model: str = Field(description="The name that `/v1/models` lists.", examples=["vsage"])
+    model: Text = Field(description="The name that `/v1/models` lists.", examples=["vsage"])
     messages: list[ChatMessage] = Field(
         min_length=1,
         description="The conversation, oldest first; the last one is the user's question. System "
         "messages are checked by the input rails but do not steer vSage.",
     )
-    stream: bool = Field(False, description="Answer as server-sent events.")
+    stream: bool | None = Field(False, description="Answer as server-sent events.")
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Longest answer in tokens, quotations included.", examples=[200]
@@ -73,11 +85,11 @@ class ChatRequest(Strict):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, examples=[0])
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: int | None = Field(None, ge=0, le=2**32 - 2)
-    stop: str | Annotated[list[str], Field(max_length=4)] | None = Field(
+    stop: Text | Annotated[list[Text], Field(max_length=4)] | None = Field(
         None, description="Up to four strings that end the answer; not part of it."
     )
-    user: str | None = Field(None, description="Accepted and ignored.")
-    metadata: dict[str, str] | None = Field(None, description="Accepted and ignored.")
+    user: Text | None = Field(None, description="Accepted and ignored.")
+    metadata: dict[Text, Text] | None = Field(None, description="Accepted and ignored.")
 
     @model_validator(mode="before")
     @classmethod
@@ -184,7 +196,7 @@ class ModelList(BaseModel):
 
 
 class SearchRequest(Strict):
-    query: str = Field(min_length=1, max_length=8000, examples=["licence token folder"])
+    query: Text = Field(min_length=1, max_length=8000, examples=["licence token folder"])
     top_k: int = Field(8, ge=1, le=100)
 
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -323,8 +323,9 @@ def test_a_conversation(ai: openai.OpenAI) -> None:
         model="vsage",
         messages=[first, reply, user("Which hardware version does it need?")],  # type: ignore[list-item]
     )
-    assert "DirectPath" in answer.model_extra["vsage"]["query"]
-    assert "hardware version 17" in str(answer.choices[0].message.content)
+    vsage = answer.model_extra["vsage"]
+    assert "DirectPath" in vsage["query"]
+    assert vsage["citations"][0]["title"] == "Dynamic DirectPath I/O"
 
 
 def test_an_attack_is_answered_with_content_filter(ai: openai.OpenAI) -> None:
@@ -361,7 +362,7 @@ def test_citations_point_into_the_document(ai: openai.OpenAI, api: httpx.Client)
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"messages": []}, "invalid_value", "messages"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "invalid_value", "messages"),
-        ({"stop": ["a"] * 5}, "invalid_value", None),
+        ({"stop": ["a"] * 5}, "invalid_value", "stop"),
     ],
 )
 def test_bad_requests_as_the_client_tells_them(
@@ -1019,12 +1020,15 @@ def test_names_are_only_names(library: httpx.Client, given: str, kept: str | Non
     library.delete(f"/v1/documents/{answer.json()['id']}")
 
 
-def test_a_name_of_5000_characters(library: httpx.Client) -> None:
-    """Refused for what it is; cut, it might replace another document."""
-    answer = upload(library, "x" * 5000 + ".md", b"# Notes\n\nText.")
+@pytest.mark.parametrize("length", [201, 1000, 5000])
+def test_a_name_that_is_too_long(library: httpx.Client, length: int) -> None:
+    """Refused rather than cut: cut, it might replace another document."""
+    answer = upload(library, "x" * (length - 3) + ".md", b"# Notes\n\nText.")
     assert answer.status_code == 400, answer.text
-    assert "name" in answer.json()["error"]["message"]
-    assert len(answer.text) < 1000
+    assert set(answer.json()["error"]) == ERROR_KEYS
+    assert len(answer.text) < 500
+    if length < 5000:  # beyond, the form's own parser gives up
+        assert f"name has {length} characters" in answer.json()["error"]["message"]
 
 
 def test_forms_that_hold_no_one_file(library: httpx.Client) -> None:
@@ -1053,8 +1057,8 @@ def test_many_form_fields_are_refused(library: httpx.Client) -> None:
 
 
 async def test_uploads_at_the_same_time(library: httpx.Client) -> None:
-    base = str(library.base_url)
-    async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=60) as client:
+    url = str(library.base_url)
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
         sent = [
             client.post(
                 "/v1/documents",
@@ -1063,8 +1067,8 @@ async def test_uploads_at_the_same_time(library: httpx.Client) -> None:
             for i in range(9)
         ]
         answers = await asyncio.gather(*sent)
+        documents = (await client.get("/v1/documents")).json()["data"]
     assert {answer.status_code for answer in answers} <= {201, 409}
-    documents = library.get("/v1/documents").json()["data"]
     assert len([d for d in documents if d["name"].startswith("busy")]) == 3
 
 
@@ -1240,14 +1244,16 @@ def test_errors_keep_their_causes_to_themselves(
         def stream(self, *arguments: Any, **named: Any) -> Any:
             raise ZeroDivisionError("secret path /etc/vsage")
 
-    with (
-        serving(open_over(kb_copy, embedder, Broken())) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=60) as api,
-    ):
-        with suppress(httpx.HTTPError):
-            message = assert_refused(post(api), 500, "internal_error")
-            assert "secret" not in message
-        event = server_sent(post(api, stream=True).text)[-1]
-        assert event["error"]["code"] == "internal_error"
-        assert "secret" not in event["error"]["message"]
+    with serving(open_over(kb_copy, embedder, Broken())) as url:
+        for stream in (False, True):
+            answer = httpx.post(
+                f"{url}/v1/chat/completions", json=body(stream=stream), trust_env=False, timeout=60
+            )
+            if stream:
+                error = server_sent(answer.text)[-1]["error"]
+            else:
+                assert_refused(answer, 500, "internal_error")
+                error = answer.json()["error"]
+            assert error["code"] == "internal_error"
+            assert "secret" not in error["message"]
     assert "secret path" in caplog.text, "the log has the details"

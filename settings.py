@@ -23,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 T = TypeVar("T", bound=BaseModel)
 
 _OVERRIDE = re.compile(r"^([A-Za-z_]\w*(?:\.\w+)*)=(.*)$", re.DOTALL)
+_SECRET = re.compile(r"key|token$|secret|password", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
 
 
@@ -127,9 +128,9 @@ def _expand(value: Any, where: str, problems: list[str]) -> Any:
 
     def replace(match: re.Match[str]) -> str:
         name, default = match.group(1), match.group(2)
-        if name in os.environ:
-            return os.environ[name]
-        if default is None:
+        if value := os.environ.get(name):
+            return value
+        if default is None and name not in os.environ:
             problems.append(
                 f"{where}: the environment variable {name} is not set; "
                 f"export it, or write ${{{name}:-default}}"
@@ -169,7 +170,8 @@ def _explain(model: type[BaseModel], item: Mapping[str, Any], foreign: Sequence[
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = item.get("input")
-    given = f" (given: {shown!r})" if isinstance(shown, str | int | float | bool) else ""
+    telling = isinstance(shown, str | int | float | bool) and not _SECRET.search(path)
+    given = f" (given: {shown!r})" if telling else ""
     return f"{path}: {message}{given}"
 
 

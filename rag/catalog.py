@@ -147,14 +147,21 @@ class Catalog:
             return int(connection.execute(query).scalar_one())
 
     def find_document(self, key: str, groups: frozenset[str] | None = None) -> Document | None:
-        """A document by id, URI or name, if the caller may read it."""
+        """A document by id, URI or name, if the caller may read it.
+
+        Raises CatalogError where several documents share the name.
+        """
         by_key = sa.or_(documents.c.uri == key, documents.c.name == key)
         if key.isascii() and key.isdigit() and len(key) < 19:
             by_key = documents.c.id == int(key)
         query = self._readable(select_documents().where(by_key), groups)
         with self.reading() as connection:
-            row = connection.execute(query).first()
-        return to_document(row) if row else None
+            rows = connection.execute(query.limit(10)).all()
+        exact = [row for row in rows if row.uri == key] or rows
+        if len(exact) > 1:
+            ids = ", ".join(str(row.id) for row in exact)
+            raise CatalogError(f"several documents are named '{key}': name one by its id: {ids}")
+        return to_document(exact[0]) if exact else None
 
     def text(self, document_id: int) -> str:
         """The parsed text that chunk spans refer to."""

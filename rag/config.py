@@ -22,7 +22,7 @@ class Section(BaseModel):
 class IngestConfig(Section):
     max_file_mb: int = Field(100, ge=1, le=4096)
     """Larger files are reported and left out."""
-    groups: tuple[str, ...] = ("everyone",)
+    groups: tuple[str, ...] = Field(("everyone",), min_length=1)
     """Who may read newly ingested documents, unless `--groups` says otherwise."""
     batch_documents: int = Field(32, ge=1, le=1024)
     """Documents embedded together and committed in one transaction."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rag.attribute import Support, attribute
 from rag.evidence import Quote
 from rag.sentences import sentence_spans
-from rag.words import content_words, stems
+from rag.words import content_words, exact_tokens, negations, stems
 
 Accept = Callable[[str], Awaitable[bool]]
 """Whether a sentence may be sent; the output rails stand behind it."""
@@ -119,6 +119,8 @@ def _tidy(text: str) -> str:
 
 def claims_something(text: str) -> bool:
     """Whether a sentence states anything that a passage could bear out."""
+    if exact_tokens(text) or negations(text):
+        return True  # "No.", "Set it to 64.": short, and all the more a claim
     return len(content_words(text)) >= _FEWEST_WORDS and not text.rstrip().endswith(":")
 
 

@@ -7,6 +7,8 @@ languages are matched by their unstemmed words.
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 
 import snowballstemmer
@@ -16,6 +18,7 @@ from rag.catalog import Catalog
 from rag.words import content_words
 
 _MOST_WORDS = 64
+_PART = re.compile(r"[^\W_]+")  # where FTS5 parts a word: `gpu_memory`, `don't`
 _PORTER = snowballstemmer.stemmer("porter")  # as FTS5 stems; `words.stem` uses its successor
 
 _QUERY = sa.text(
@@ -58,9 +61,19 @@ def rarity(catalog: Catalog, words: Sequence[str]) -> dict[str, float]:
         total = connection.execute(sa.text("SELECT count(*) FROM chunks")).scalar_one()
         weights = {}
         for word in words:
-            seen = connection.execute(query, {"term": _PORTER.stemWord(word)}).scalar() or 0
+            parts = _PART.findall(_folded(word)) or [word]
+            seen = min(
+                int(connection.execute(query, {"term": _PORTER.stemWord(part)}).scalar() or 0)
+                for part in parts
+            )
             weights[word] = math.log(1 + (total - seen + 0.5) / (seen + 0.5))
     return weights
+
+
+def _folded(word: str) -> str:
+    """Without diacritics, as FTS5 indexes it."""
+    decomposed = unicodedata.normalize("NFKD", word)
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def _run(

@@ -24,6 +24,8 @@ from rag.errors import IndexUnavailable
 
 log = logging.getLogger(__name__)
 
+_MOST_SELECTORS = 256  # one bit a passage each
+
 _DAMAGE = (
     ValueError, TypeError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile
 )  # fmt: skip
@@ -128,6 +130,8 @@ class FaissIndex:
 
     def _selector(self, acl_ids: frozenset[int]) -> faiss.IDSelector:
         if acl_ids not in self._selectors:
+            if len(self._selectors) >= _MOST_SELECTORS:
+                self._selectors.clear()
             allowed = np.isin(self._acl_by_id, np.fromiter(acl_ids, dtype=np.int32))
             bits = np.packbits(allowed, bitorder="little")
             self._selectors[acl_ids] = faiss.IDSelectorBitmap(bits)

@@ -77,5 +77,6 @@ def _fitting_passages(hits: Sequence[Hit], generator: Generator, budget: int) ->
 
 
 def _passage(number: int, hit: Hit, text: str) -> str:
-    """Delimited, so that the model can tell data from instructions."""
+    """Delimited, so that the model can tell data from instructions; no text ends its own."""
+    text = text.replace("</passage", "<\\/passage")
     return f"[{number}] {place(hit.title, hit.heading_path)}\n<passage>\n{text}\n</passage>"

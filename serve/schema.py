@@ -82,9 +82,18 @@ class ChatRequest(Strict):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = Field(
         None, description="OpenAI's newer name for `max_tokens`."
     )
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, examples=[0])
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int | None = Field(None, ge=0, le=2**32 - 2)
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        None, description="0 always takes the likeliest token.", examples=[0]
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Draw only among the likeliest tokens that make up this share."
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**32 - 2,
+        description="The same seed draws the same answer again, as far as the generator can.",
+    )
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = Field(
         None, description="Up to four strings that end the answer; not part of it."
     )

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -506,3 +507,14 @@ def test_removed_chunks_are_remembered_once(catalog: Catalog) -> None:
     with catalog.engine.connect() as connection:
         rows = connection.execute(sa.select(removed_chunks)).all()
     assert [tuple(row) for row in rows] == [(1, 2), (2, 2), (3, 3), (4, 3)]
+
+
+def test_a_name_that_several_documents_share_is_not_guessed_at(catalog: Catalog) -> None:
+    first, second = new_document("upload:a/x.md", ["one"]), new_document("upload:b/x.md", ["two"])
+    store(catalog, replace(first, name="x.md"), replace(second, name="x.md"))
+    ids = sorted(catalog.uris().values())
+    with pytest.raises(CatalogError, match=f"by its id: {ids[0]}, {ids[1]}"):
+        catalog.find_document("x.md")
+    found = catalog.find_document("upload:b/x.md")
+    assert found is not None
+    assert found.id == ids[1]

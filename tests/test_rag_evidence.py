@@ -449,3 +449,13 @@ def test_an_answer_from_the_sample_knowledge_base(knowledge: Knowledge) -> None:
         assert not any(wrong.strip() in asked.text for wrong in WRONG)
     asked = asyncio.run(answer("Who won the chess olympiad in Reykjavik?"))
     assert (asked.found, asked.text, asked.cited) == (False, "", {})
+
+
+@pytest.mark.parametrize("text", ["No.", "Set it to 64.", "Use --force:", "It is not."])
+def test_a_short_sentence_may_claim_a_lot(text: str) -> None:
+    assert claims_something(text)
+
+
+@pytest.mark.parametrize("text", ["Here are the steps:", "Sure.", "In short:"])
+def test_a_lead_in_claims_nothing(text: str) -> None:
+    assert not claims_something(text)

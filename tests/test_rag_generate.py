@@ -105,7 +105,7 @@ async def test_text_comes_in_pieces_and_is_counted(contract: Generator) -> None:
 
 async def test_a_whole_answer_ends_with_stop(contract: Generator) -> None:
     usage = Usage()
-    said = await text_of(contract, [Message("user", "Say: yes")], max_tokens=60, usage=usage)
+    said = await text_of(contract, [Message("user", "What is 2+2?")], max_tokens=60, usage=usage)
     assert said
     assert usage.finish_reason == "stop"
     assert 0 < usage.completion_tokens < 60
@@ -208,15 +208,16 @@ async def test_leaving_early_stops_the_generation(narrow: Generator) -> None:
 async def test_cancelling_during_the_prefill_stops_it(narrow: Generator) -> None:
     """A prompt of 3,600 tokens that nobody waits for is not read to its end."""
     started = time.monotonic()
-    assert await text_of(narrow, [Message("user", "one " * 3600)], max_tokens=1)
+    await text_of(narrow, [Message("user", "one " * 3600)], max_tokens=1)
     whole = time.monotonic() - started
-    waiting = asyncio.ensure_future(text_of(narrow, [Message("user", "two " * 3600)], max_tokens=1))
+    unread = text_of(narrow, [Message("user", "two " * 3600)], max_tokens=1)
+    waiting = asyncio.ensure_future(unread)
     await asyncio.sleep(whole / 10)
     waiting.cancel()
     with suppress(asyncio.CancelledError):
         await waiting
     started = time.monotonic()
-    assert await text_of(narrow, [Message("user", "Say: yes")], max_tokens=1)
+    await text_of(narrow, [Message("user", "What is 2+2?")], max_tokens=1)
     assert time.monotonic() - started < whole / 2
 
 

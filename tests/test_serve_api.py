@@ -366,14 +366,12 @@ def test_citations_point_into_the_document(ai: openai.OpenAI, api: httpx.Client)
     ],
 )
 def test_bad_requests_as_the_client_tells_them(
-    ai: openai.OpenAI, values: dict[str, Any], code: str, param: str | None
+    ai: openai.OpenAI, values: dict[str, Any], code: str, param: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         ai.chat.completions.create(**body(**values))
-    assert caught.value.code == code
+    assert (caught.value.code, caught.value.param) == (code, param)
     assert caught.value.type == "invalid_request_error"
-    if param is not None:
-        assert caught.value.param == param
 
 
 def test_an_unknown_model_as_the_client_tells_it(ai: openai.OpenAI) -> None:
@@ -1212,11 +1210,11 @@ def test_the_openapi_document_explains(api: httpx.Client) -> None:
     schemas = document["components"]["schemas"]
     asked = schemas["ChatRequest"]["properties"]
     assert asked["model"]["examples"] == ["vsage"]
-    assert all(asked[name].get("description") for name in ("messages", "stream", "stop", "seed"))
+    assert [name for name in asked if "description" not in asked[name]] == ["stream_options"]
     assert schemas["ChatMessage"]["properties"]["content"]["examples"] == [VMOTION]
     assert schemas["CitationOut"]["properties"]["start"]["description"]
     completed = operations["post /v1/chat/completions"]["responses"]
-    assert set(completed) >= {"200", "400", "503"}
+    assert set(completed) >= {"200", "4XX", "503"}
     for operation in operations.values():
         for status, response in operation["responses"].items():
             if status.startswith("4") and "application/json" in response.get("content", {}):

@@ -257,3 +257,28 @@ def test_bounds_that_keep_a_configuration_sane(override: str, said: str) -> None
     with pytest.raises(SettingsError) as caught:
         load(RagConfig, Path("configs/chat.yaml"), [override], FOREIGN_SECTIONS)
     assert said in str(caught.value)
+
+
+class Keyed(BaseModel):
+    api_key: str = ""
+    name: str = ""
+
+
+@pytest.mark.parametrize(("environment", "read"), [(None, "d"), ("", "d"), ("v", "v")])
+def test_an_empty_variable_takes_the_default_as_in_a_shell(
+    file: Path, monkeypatch: pytest.MonkeyPatch, environment: str | None, read: str
+) -> None:
+    if environment is None:
+        monkeypatch.delenv("SOME_NAME", raising=False)
+    else:
+        monkeypatch.setenv("SOME_NAME", environment)
+    file.write_text("name: ${SOME_NAME:-d}\n")
+    assert load(Keyed, file).name == read
+
+
+def test_a_secret_is_not_shown_in_an_error(file: Path) -> None:
+    file.write_text("api_key: 424242\nname: 7\n")
+    with pytest.raises(SettingsError) as caught:
+        load(Keyed, file)
+    assert "424242" not in str(caught.value)
+    assert "given: 7" in str(caught.value)

@@ -14,7 +14,7 @@ PROJECT := .$(if $(EXTRAS),[$(EXTRAS)])
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-gpu models run test check clean
+.PHONY: help setup setup-dev setup-gpu models fetched run test check clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,14 @@ setup-gpu: $(SETUP)  ## replace faiss-cpu by faiss-gpu and install bitsandbytes
 models: $(SETUP)  ## fetch and convert the two embedded models (about 1 GB below models/)
 	@$(PY) -m rag models $(ARGS)
 
-run: models  ## ingest docs/kb and serve on 127.0.0.1:8000 (ARGS="server.port=8080" overrides)
+# The same for those that need the models: there ARGS belong to the command that follows.
+fetched: $(SETUP)
+	@$(PY) -m rag models
+
+run: fetched  ## ingest docs/kb and serve on 127.0.0.1:8000 (ARGS="server.port=8080" overrides)
 	@$(PY) -m serve --ingest docs/kb $(ARGS)
 
-test: $(SETUP)-dev models  ## run the whole suite (ARGS="-k chat" selects)
+test: $(SETUP)-dev fetched  ## run the whole suite (ARGS="-k chat" selects)
 	@$(PY) -m pytest $(ARGS)
 
 check: $(SETUP)-dev  ## format, lint, types

@@ -25,6 +25,8 @@ from rag.schema import Message, Sampling
 
 _PROMPT_BATCH = 256
 """Tokens of a prompt between two chances to cancel; smaller ones would slow the prefill down."""
+_COUNT_TIMEOUT_S = 60.0
+"""Long, because generating threads may leave little of the CPU to whoever counts."""
 _QUIET = -1
 
 
@@ -44,14 +46,18 @@ class LlamaCppGenerator:
         self._http = httpx.Client(
             base_url=self._server.listening_address,
             headers={"Authorization": f"Bearer {self._key}"},
+            timeout=_COUNT_TIMEOUT_S,
             trust_env=False,
         )
         # One thread a request in flight: each blocks in C++ without holding the GIL.
         self._threads = ThreadPoolExecutor(4 * config.slots, thread_name_prefix="llama")
 
     def count_tokens(self, text: str) -> int:
-        answer = self._http.post("/tokenize", json={"content": text})
-        return len(answer.raise_for_status().json()["tokens"])
+        try:
+            answer = self._http.post("/tokenize", json={"content": text}).raise_for_status()
+        except (httpx.HTTPError, RuntimeError) as error:  # the second once it is closed
+            raise GenerationError(f"the generator cannot count tokens: {error}") from error
+        return len(answer.json()["tokens"])
 
     async def stream(
         self,
@@ -84,7 +90,10 @@ class LlamaCppGenerator:
             except Exception as error:  # whatever the engine raises goes to the caller
                 hand_over(error)
 
-        self._threads.submit(generate)
+        try:
+            self._threads.submit(generate)
+        except RuntimeError as error:
+            raise GenerationError("the generator is closed: the server is stopping") from error
         try:
             while (event := await events.get()) is not None:
                 if isinstance(event, BaseException):

@@ -161,17 +161,20 @@ async def _sentences(
 async def _clean_history(parts: Parts, history: Sequence[Message], end: Finished) -> list[Message]:
     """Earlier turns without those the input rails refuse, nor the replies to them.
 
-    System messages are dropped: vSage's instructions are its own.
+    Replies are judged too: it is the client that sends them, and it may have made them up. System
+    messages are dropped: vSage's instructions are its own.
     """
     kept: list[Message] = []
     refused = False
     for turn in history:
+        if turn.role == "system":
+            continue
+        verdict = await parts.rails.check("input", turn.content)
+        if not verdict.allowed:
+            end.verdicts.append(("input", verdict))
         if turn.role == "user":
-            verdict = await parts.rails.check("input", turn.content)
             refused = not verdict.allowed
-            if refused:
-                end.verdicts.append(("input", verdict))
-        if not refused and turn.role != "system":
+        if verdict.allowed and not refused:
             kept.append(turn)
     return kept
 

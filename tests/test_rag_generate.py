@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -206,11 +207,15 @@ async def test_leaving_early_stops_the_generation(narrow: Generator) -> None:
 
 
 async def test_cancelling_during_the_prefill_stops_it(narrow: Generator) -> None:
-    """A prompt of 3,600 tokens that nobody waits for is not read to its end."""
+    """A prompt of 1,500 tokens that nobody waits for is not read to its end.
+
+    Each prompt begins anew: one that the engine knows already would be read in no time.
+    """
+    first, second = (f"{secrets.token_hex(4)} " + "word " * 1500 for _ in range(2))
     started = time.monotonic()
-    await text_of(narrow, [Message("user", "one " * 3600)], max_tokens=1)
+    await text_of(narrow, [Message("user", first)], max_tokens=1)
     whole = time.monotonic() - started
-    unread = text_of(narrow, [Message("user", "two " * 3600)], max_tokens=1)
+    unread = text_of(narrow, [Message("user", second)], max_tokens=1)
     waiting = asyncio.ensure_future(unread)
     await asyncio.sleep(whole / 10)
     waiting.cancel()
@@ -291,6 +296,17 @@ def test_a_file_that_is_no_model(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(GenerationError, match="whole GGUF file"):
         open_file(path)
+
+
+async def test_a_closed_generator_says_so(gguf: Path) -> None:
+    config = GeneratorConfig(model=str(gguf), slots=1, context_tokens=512, max_tokens=8)
+    opened = LlamaCppGenerator(config.model_copy(update={"threads": 1}))
+    await opened.close()
+    await opened.close()
+    with pytest.raises(GenerationError, match="closed"):
+        await text_of(opened, COLOURS, max_tokens=2)
+    with pytest.raises(GenerationError, match="closed"):
+        opened.count_tokens("text")
 
 
 async def test_no_adapters_yet(generator: Any) -> None:

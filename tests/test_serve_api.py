@@ -1154,9 +1154,10 @@ def test_ready_only_while_the_generators_endpoint_is_up(kb_copy: Path, embedder:
         assert answer.json()["status"] == "unavailable"
         assert "generator.base_url" in answer.json()["reason"]
         assert api.get("/healthz").status_code == 200
-        message = assert_refused(post(api), 503, "generator_unavailable")
-        assert "cannot be reached" in message
-        with openai_client(url) as client, pytest.raises(openai.InternalServerError) as caught:
+        with (
+            openai_client(url) as client,
+            pytest.raises(openai.InternalServerError, match="cannot be reached") as caught,
+        ):
             client.chat.completions.create(**body())
         assert caught.value.code == "generator_unavailable"
         assert server_sent(post(api, stream=True).text)[-1]["error"]["code"] == (

@@ -563,6 +563,13 @@ async def test_an_earlier_attack_and_its_reply_are_forgotten(quoting: Parts) -> 
     assert [verdict.allowed for verdict in answered.verdicts("input")] == [True, False]
 
 
+async def test_a_reply_that_the_client_made_up_is_judged_too(quoting: Parts) -> None:
+    parts, generator = scripted(quoting, "I do not know.")
+    await ask(parts, VMOTION, FIRST, Message("assistant", ATTACK))
+    (messages,) = generator.asked
+    assert messages[1:-1] == [FIRST]
+
+
 async def test_a_follow_up_does_not_lean_on_an_attack(quoting: Parts) -> None:
     refused = [Message("user", ATTACK), Message("assistant", "I can't act on that message.")]
     answered = await ask(quoting, "Which hardware version does it need?", FIRST, REPLY, *refused)

@@ -18,8 +18,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from guardrails import GuardrailsError
+from rag.errors import RagError
 from serve.__main__ import _announce, _listen
+from serve.config import ServeConfig
 from serve.errors import ServeError
+from serve.wiring import open_parts
 
 ROOT = Path(__file__).parent.parent
 VMOTION = "Which setting enables vMotion for vGPU?"
@@ -185,9 +189,7 @@ def test_a_port_in_use() -> None:
     assert "--port" in said
 
 
-@pytest.mark.parametrize(
-    "host", ["192.0.2.1", "no.such.host.invalid", "", "[", "a..b", "x" * 300, "\x00"]
-)
+@pytest.mark.parametrize("host", ["192.0.2.1", "", "a..b", "x" * 300, "\x00"])
 def test_a_host_that_is_not_here(host: str) -> None:
     with pytest.raises(ServeError, match=r"cannot listen on .*addresses with --host"):
         _listen(host, 0)
@@ -230,7 +232,7 @@ def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
         (["nonsense"], "'nonsense' is not an override"),
         (["--port", "70000"], "less than or equal to 65535"),
         (["--nonsense"], "No such option"),
-        (["server.host=["], "cannot listen on [:8000"),
+        (["server.host=192.0.2.1"], "cannot listen on 192.0.2.1:8000"),
         (["server.log_level=loud"], "server.log_level"),
     ],
 )
@@ -239,26 +241,33 @@ def test_arguments_that_make_no_sense(arguments: list[str], said: str) -> None:
 
 
 def test_models_that_are_not_there(tmp_path: Path, models: Path) -> None:
-    port = ("--port", "0", f"data_dir={tmp_path / 'data'}")
-    said = failed(*port, f"embedder.model={tmp_path / 'none'}")
+    data, missing = tmp_path / "data", tmp_path / "none.gguf"
+    said = failed("--port", "0", f"data_dir={data}", f"generator.model={missing}")
     assert said.splitlines()[-1] == (
-        f"error: no embedding model in {tmp_path / 'none'}: run `make models`"
+        f"error: no model file {missing}: run `make models`, or set generator.model to a GGUF file"
     )
-    said = failed(*port, f"generator.model={tmp_path / 'none.gguf'}")
-    assert "error: no model file" in said
-    assert "make models" in said
 
 
-def test_a_rails_folder_that_is_not_there(tmp_path: Path, models: Path) -> None:
-    arguments = (f"data_dir={tmp_path / 'data'}", "generator.provider=extractive", "--port", "0")
-    said = failed(*arguments, f"guardrails.rails_dir={tmp_path / 'none'}")
-    assert "set guardrails.rails_dir" in said
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        ("embedder", {"model": "none"}, "no embedding model in none: run `make models`"),
+        ("guardrails", {"rails_dir": "none"}, "set guardrails.rails_dir"),
+    ],
+)
+def test_parts_that_are_not_there(
+    section: str, values: dict[str, str], said: str, tmp_path: Path, models: Path
+) -> None:
+    """As the test above, but without starting Python and all libraries anew."""
+    known = {"data_dir": tmp_path, "generator": {"provider": "extractive"}}
+    with pytest.raises((RagError, GuardrailsError), match=said):
+        open_parts(ServeConfig.model_validate({**known, section: values}))
 
 
 def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    said = failed("--port", "0", f"data_dir={tmp_path / 'data'}")
-    assert "cannot be opened" in said
+    with pytest.raises(RagError, match="cannot be opened"):
+        open_parts(ServeConfig(data_dir=tmp_path / "data"))
 
 
 def test_help_names_an_example() -> None:

@@ -20,7 +20,7 @@ from rag.words import content_words, stem, stems
 
 _MARKER = re.compile(r"^(?:[-*+•▪◦>|]+|#{1,6}|\d{1,3}[.)])[ \t]+")
 _FEWEST_WORDS = 4
-_MOST_EMBEDDED = 16
+_MOST_EMBEDDED = 12
 _WORD_SHARE = 0.5
 _CELLS = re.compile(r"\S[ \t]*\|[ \t]*\S")
 _LEAST_SHARE = 0.55

@@ -116,3 +116,36 @@ def test_recent_forgets_the_oldest() -> None:
 def test_digest_keeps_parts_apart() -> None:
     assert digest("ab", "c") != digest("a", "bc")
     assert digest("\ud800")
+
+
+WRAPPED = Context(
+    passages=("First of all. vMotion of vGPU virtual\nmachines is off by default. It stays so.",)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vMotion of vGPU virtual\nmachines is off by default.",
+        "vMotion of vGPU virtual machines is off by default. It stays so.",
+        "First of all.",
+    ],
+)
+def test_a_quotation_is_supported_and_embeds_nothing(text: str) -> None:
+    embedder = WordEmbedder()
+    verdict = check_grounded(text, WRAPPED, cache=EvidenceCache(100), embed=embedder, limits=LIMITS)
+    assert verdict.allowed
+    assert verdict.score == 1.0
+    assert not embedder.embedded
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vGPU virtual machines is off by default.",  # its subject is cut off
+        "vMotion of vGPU virtual machines is off by",  # so is its end
+        "",
+    ],
+)
+def test_a_fragment_is_no_quotation(text: str) -> None:
+    assert not EvidenceCache(100).evidence(WRAPPED.passages).quotes(text)

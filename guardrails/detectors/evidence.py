@@ -71,6 +71,22 @@ class Evidence:
     words: frozenset[str]
     numbers: frozenset[str]
     sentences: tuple[SourceSentence, ...]
+    flowing: str
+    """One line a passage, white space folded, for recognising quotations."""
+
+    def quotes(self, text: str) -> bool:
+        """Whether `text` is a whole sentence, or several, of one passage, word for word.
+
+        What begins in the middle of a sentence is no quotation: its subject may be cut off.
+        """
+        wanted = " ".join(text.split())
+        if not wanted.endswith((".", "!", "?")):
+            return False
+        at = self.flowing.find(wanted)
+        return at >= 0 and (at == 0 or self.flowing[at - 1] == "\n" or self._after_stop(at))
+
+    def _after_stop(self, at: int) -> bool:
+        return self.flowing[max(0, at - 2) : at] in {". ", "! ", "? "}
 
     def nearest(self, words: set[str], count: int) -> list[int]:
         """The sentences that share most words with the given ones, best first."""
@@ -95,6 +111,7 @@ def gather(passages: Sequence[str]) -> Evidence:
         words=frozenset().union(*(sentence.words for sentence in sentences)),
         numbers=frozenset(numbers_known(whole)),
         sentences=sentences,
+        flowing="\n".join(" ".join(passage.split()) for passage in passages),
     )
 
 

@@ -75,6 +75,8 @@ def check_grounded(
         reason = f"answer is longer than {limits.max_chars} characters"
         return Verdict(False, RAIL, reason, text, "too_long", 0.0)
     evidence = cache.evidence(context.passages)
+    if evidence.quotes(text):
+        return Verdict(True, RAIL, "", text, score=1.0)
     lowest = Support(1.0)
     for sentence in split_sentences(without_marks(text)):
         found = support(sentence, evidence, cache=cache, embed=embed, limits=limits)

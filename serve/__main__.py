@@ -60,9 +60,7 @@ def run(config: ServeConfig, folders: list[Path]) -> None:
     logging.basicConfig(
         level=config.server.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
-    # uvicorn's start-up lines would stand behind the two that say how to begin.
     for noisy in (
-        "uvicorn.error",
         "httpx",
         "sentence_transformers",
         "faiss",
@@ -96,6 +94,8 @@ def _serve(config: ServeConfig, folders: list[Path], listener: socket.socket) ->
     _announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", config.server.model_name)
     level = config.server.log_level
     server = uvicorn.Server(uvicorn.Config(app, log_level=level, log_config=None))
+    # Its start-up lines would stand behind the two that say how to begin.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     server.run(sockets=[listener])
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from serve.schema_docs import describe
+
 _UNSUPPORTED_UNLESS: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "logprobs": (False,),
@@ -37,8 +39,14 @@ def _well_formed(text: str) -> str:
 Text = Annotated[str, AfterValidator(_well_formed)]
 
 
+class Described(BaseModel):
+    """What goes out; its fields are described in `serve.schema_docs`."""
+
+    model_config = ConfigDict(json_schema_extra=describe)
+
+
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
 
 class TextPart(Strict):
@@ -114,7 +122,7 @@ class ChatRequest(Strict):
         }
 
 
-class SupportOut(BaseModel):
+class SupportOut(Described):
     """A sentence of the answer and the span of the document that supports it."""
 
     sentence: str
@@ -124,7 +132,7 @@ class SupportOut(BaseModel):
     quoted: bool
 
 
-class CitationOut(BaseModel):
+class CitationOut(Described):
     """A passage that the answer rests on."""
 
     number: int = Field(description="The mark `[n]` in the answer.", examples=[1])
@@ -140,7 +148,7 @@ class CitationOut(BaseModel):
     support: list[SupportOut]
 
 
-class VerdictOut(BaseModel):
+class VerdictOut(Described):
     """What a guardrail decided."""
 
     direction: Literal["input", "retrieval", "output"]
@@ -151,7 +159,7 @@ class VerdictOut(BaseModel):
     reason: str
 
 
-class VsageOut(BaseModel):
+class VsageOut(Described):
     """What vSage adds to OpenAI's shape."""
 
     query: str = Field(description="What was searched for, after rewriting a follow-up.")
@@ -163,26 +171,26 @@ class VsageOut(BaseModel):
     )
 
 
-class AnswerMessage(BaseModel):
+class AnswerMessage(Described):
     role: Literal["assistant"] = "assistant"
     content: str
     refusal: None = None
 
 
-class Choice(BaseModel):
+class Choice(Described):
     index: int = 0
     message: AnswerMessage
     logprobs: None = None
     finish_reason: Literal["stop", "length", "content_filter"]
 
 
-class UsageOut(BaseModel):
+class UsageOut(Described):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
 
 
-class ChatCompletion(BaseModel):
+class ChatCompletion(Described):
     id: str = Field(examples=["chatcmpl-4f1c0d"])
     object: Literal["chat.completion"] = "chat.completion"
     created: int
@@ -192,14 +200,14 @@ class ChatCompletion(BaseModel):
     vsage: VsageOut
 
 
-class ModelOut(BaseModel):
+class ModelOut(Described):
     id: str = Field(examples=["vsage"])
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "vsage"
 
 
-class ModelList(BaseModel):
+class ModelList(Described):
     object: Literal["list"] = "list"
     data: list[ModelOut]
 
@@ -209,7 +217,7 @@ class SearchRequest(Strict):
     top_k: int = Field(8, ge=1, le=100)
 
 
-class HitOut(BaseModel):
+class HitOut(Described):
     """A passage, best first. Scores compare within one search only."""
 
     document_id: int
@@ -226,14 +234,14 @@ class HitOut(BaseModel):
     dense: float | None = Field(description="Cosine similarity to the query.")
 
 
-class SearchResult(BaseModel):
+class SearchResult(Described):
     object: Literal["list"] = "list"
     query: str
     data: list[HitOut]
     timings: dict[str, float]
 
 
-class DocumentOut(BaseModel):
+class DocumentOut(Described):
     id: int
     object: Literal["document"] = "document"
     title: str = Field(examples=["Dynamic DirectPath I/O"])
@@ -250,25 +258,25 @@ class DocumentOut(BaseModel):
     text: str | None = Field(None, description="The parsed text, where it was asked for.")
 
 
-class DocumentList(BaseModel):
+class DocumentList(Described):
     object: Literal["list"] = "list"
     data: list[DocumentOut]
     total: int
     has_more: bool
 
 
-class DocumentDeleted(BaseModel):
+class DocumentDeleted(Described):
     id: int
     object: Literal["document"] = "document"
     deleted: bool = True
 
 
-class ErrorBody(BaseModel):
+class ErrorBody(Described):
     message: str
     type: str = Field(examples=["invalid_request_error"])
     code: str | None = None
     param: str | None = None
 
 
-class ErrorOut(BaseModel):
+class ErrorOut(Described):
     error: ErrorBody

@@ -22,7 +22,9 @@ import pytest
 import uvicorn
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+import serve.schema
 from guardrails import GuardrailsConfig, open_rails
 from rag.config import GeneratorConfig
 from rag.errors import GenerationError
@@ -1211,7 +1213,7 @@ def test_the_openapi_document_explains(api: httpx.Client) -> None:
     schemas = document["components"]["schemas"]
     asked = schemas["ChatRequest"]["properties"]
     assert asked["model"]["examples"] == ["vsage"]
-    assert [name for name in asked if "description" not in asked[name]] == ["stream_options"]
+    assert all(asked[name]["description"] for name in asked)
     assert schemas["ChatMessage"]["properties"]["content"]["examples"] == [VMOTION]
     assert schemas["CitationOut"]["properties"]["start"]["description"]
     completed = operations["post /v1/chat/completions"]["responses"]
@@ -1256,3 +1258,16 @@ def test_errors_keep_their_causes_to_themselves(
             assert error["code"] == "internal_error"
             assert "secret" not in error["message"]
     assert "secret path" in caplog.text, "the log has the details"
+
+
+def test_every_field_of_the_api_is_described_with_an_example() -> None:
+    """Fields that hold another described object need no example of their own."""
+    bare = []
+    for model in vars(serve.schema).values():
+        if not (isinstance(model, type) and issubclass(model, BaseModel)) or model is BaseModel:
+            continue
+        for name, said in model.model_json_schema().get("properties", {}).items():
+            refers = "$ref" in json.dumps(said) or said.get("type") == "null"
+            if "description" not in said or not (refers or "examples" in said or "const" in said):
+                bare.append(f"{model.__name__}.{name}")
+    assert not bare

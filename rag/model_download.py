@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -246,8 +247,16 @@ def _tls() -> ssl.SSLContext:
 
 
 def _pip_setting(name: str) -> str | None:
+    """A setting from the environment or pip's files.
+
+    From `config list`, later files over earlier ones: `config get` of pip 23, which Python 3.11
+    brings along, passes over the file that PIP_CONFIG_FILE names.
+    """
     answer = os.environ.get(f"PIP_{name.upper()}")
-    return answer or _pip("config", "get", f"global.{name}").stdout.strip() or None
+    if answer:
+        return answer
+    values = re.findall(rf"^global\.{name}='(.*)'$", _pip("config", "list").stdout, re.MULTILINE)
+    return values[-1] if values else None
 
 
 def _pip(*arguments: str) -> subprocess.CompletedProcess[str]:

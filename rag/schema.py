@@ -15,6 +15,17 @@ EVERYONE = "everyone"
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a source knows of a document beside its text; a search can be narrowed by all of it."""
+
+    product: str = ""
+    version: str = ""
+    labels: tuple[str, ...] = ()
+    url: str = ""
+    """Where a reader opens the document, if that is not its URI."""
+
+
+@dataclass(frozen=True, slots=True)
 class RawDocument:
     """A document as its source holds it. `load` is called once at most, may raise SourceError."""
 
@@ -27,6 +38,14 @@ class RawDocument:
     load: Callable[[], bytes]
     suffix: str = ""
     """The format, such as ".md", where `name` does not end in it."""
+    stamp: str = ""
+    """Changes whenever the document does (a version number, an ETag): while it stays the same the
+    document is not loaded again. Compared for equality alone, so clocks may go backwards. Empty:
+    load it and compare hashes."""
+    groups: frozenset[str] | None = None
+    """Who may read it, by the source's own access list; an empty set is nobody, None is whatever
+    the configuration says."""
+    metadata: Metadata = Metadata()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,13 +55,17 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: ingest whatever changes, until Ctrl-C.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Add and update documents: Markdown, text, HTML, PDF, DOCX.
+    """Add and update documents: PDF, Office, HTML, Markdown and other text, tables, e-mail.
 
-    Unchanged files are skipped by their hash; changed ones are replaced. Exit code 1 says that at
-    least one document failed; the others are in.
+    Unchanged files are skipped; changed ones are replaced. A `.vsage.yaml` beside files says who
+    may read them and goes before `--groups`. Exit code 1 says that at least one document failed;
+    the others are in.
 
     Example: `python -m rag ingest docs/kb --prune`
     """
@@ -71,13 +75,61 @@ def ingest(
     if not paths:
         raise typer.BadParameter("name at least one file or folder", param_hint="PATH")
     loaded = _load(config, overrides)
-    readers = frozenset(filter(None, groups.replace(" ", "").split(",")))
+    if watch and dry_run:
+        raise typer.BadParameter("--watch goes on ingesting: leave --dry-run out")
+    named = frozenset(filter(None, groups.replace(" ", "").split(",")))
+    folders, readers = [Path(path) for path in paths], named or frozenset(loaded.ingest.groups)
+    if watch:
+        ingest_command.watch(loaded, folders, readers, remove_gone=prune, as_json=as_json)
+        return
     ok = ingest_command.run(
+        loaded, folders, readers, remove_gone=prune, dry_run=dry_run, as_json=as_json
+    )
+    raise typer.Exit(0 if ok else FAILED)
+
+
+@app.command()
+def sync(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]... [KEY=VALUE]...", help="Sources; default: all."),
+    ] = None,
+    sources: Annotated[Path, typer.Option(help="The file that lists the sources.")] = Path(
+        "configs/sources.yaml"
+    ),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    prune_all: Annotated[
+        bool, typer.Option("--prune-all", help="Remove even most of a source's documents.")
+    ] = False,
+    forget: Annotated[
+        str, typer.Option(metavar="NAME", help="Delete the documents of a source instead.")
+    ] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Bring the sources of `configs/sources.yaml` up to date: folders, web, Confluence, ...
+
+    Only what has changed since the last sync is fetched; what is gone there is deleted here; who
+    may read it there may read it here. A sync that was interrupted goes on where it stopped. Exit
+    code 1 says that something failed; everything else is in.
+
+    Example: `python -m rag sync wiki --dry-run`
+    """
+    from rag import sync_command
+
+    names, overrides = settings.split_overrides(arguments or [])
+    loaded = _load(config, overrides)
+    if forget:
+        sync_command.forget(loaded, forget, as_json)
+        return
+    ok = sync_command.run(
         loaded,
-        [Path(path) for path in paths],
-        readers or frozenset(loaded.ingest.groups),
-        remove_gone=prune,
+        sync_command.read_sources(sources),
+        names,
         dry_run=dry_run,
+        prune_all=prune_all,
         as_json=as_json,
     )
     raise typer.Exit(0 if ok else FAILED)
@@ -225,7 +277,8 @@ def ask(
 def evaluate(
     overrides: Overrides = None,
     questions: Annotated[
-        Path | None, typer.Option(help="JSONL: question, gold_docs, optional history.")
+        Path | None,
+        typer.Option(help="JSONL: question, gold_docs, optional history and answer."),
     ] = None,
     documents: Annotated[
         Path | None, typer.Option(help="The folder those names lie below.")
@@ -233,26 +286,75 @@ def evaluate(
     corpus: Annotated[Path | None, typer.Option(help="BEIR's corpus.jsonl.")] = None,
     queries: Annotated[Path | None, typer.Option(help="BEIR's queries.jsonl.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="BEIR's qrels.tsv.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Only the first N questions.")] = 0,
+    unanswerable: Annotated[
+        Path | None, typer.Option(help="JSONL of questions that the documents cannot answer.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Only the first N questions (of each file).")
+    ] = 0,
+    modes: Annotated[
+        str, typer.Option(help="Which searches to measure.")
+    ] = "lexical,dense,hybrid,default",
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Also measure answers, citations and refusals.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Keep the run in this JSON file.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what --output holds already.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report.")] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A.json B.json", help="Compare two kept runs instead."),
+    ] = None,
+    intersection: Annotated[
+        bool, typer.Option("--intersection", help="Compare the questions that both runs hold.")
+    ] = False,
+    fail_below: Annotated[
+        str | None, typer.Option(metavar="MEASURE=FLOOR,...", help="Exit code 1 below a floor.")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="With --compare: exit code 1 for a clear drop beyond it."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object as the last line.")
     ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Measure retrieval: hit@1/5/10, MRR@10 and nDCG@10 of lexical, dense and hybrid search.
+    """Measure retrieval, and with --answers what users are told; compare two runs; gate a build.
 
     Either `--questions` with `--documents`, or `--corpus` with `--queries` and `--qrels`. The
     documents go into a catalog of their own below `data_dir`/evaluation, so a second run is quick.
-    `default` is what the server uses.
+    `default` is what the server uses. `docs/evaluating.md` explains every number.
+
+    Example: `python -m rag evaluate --questions qa.jsonl --documents docs --fail-below hit@5=0.9`
     """
     from rag import evaluate_command
 
+    if compare is not None:
+        if any((questions, documents, corpus, queries, qrels, unanswerable, output, report)):
+            raise typer.BadParameter("--compare reads two kept runs and measures nothing anew")
+        ok = evaluate_command.compare_runs(
+            compare,
+            intersection=intersection,
+            fail_below=fail_below,
+            max_drop=max_drop,
+            as_json=as_json,
+        )
+        raise typer.Exit(0 if ok else FAILED)
     inputs = evaluate_command.inputs(questions, documents, corpus, queries, qrels)
     if inputs is None:
         raise typer.BadParameter(
             "give --questions and --documents, or --corpus, --queries and --qrels"
         )
-    evaluate_command.run(_load(config, overrides), inputs, limit, as_json)
+    if max_drop is not None or intersection:
+        raise typer.BadParameter("--max-drop and --intersection belong to --compare")
+    options = evaluate_command.Options(
+        limit, unanswerable, modes, answers, output, resume, report, fail_below, as_json
+    )
+    ok = evaluate_command.run(_load(config, overrides), inputs, options)
+    raise typer.Exit(0 if ok else FAILED)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from rag.schema import Hit
 from rag.words import GENERIC, content_words, stem, stems
 
 _BEST = 4
+_NEAR, _OFFERED = 0.4, 3
 
 
 def relevance(catalog: Catalog, question: str, hits: Sequence[Hit]) -> float:
@@ -32,3 +33,14 @@ def relevance(catalog: Catalog, question: str, hits: Sequence[Hit]) -> float:
         covered = max(covered, held / total)
     cosine = max((hit.dense for hit in hits if hit.dense is not None), default=covered)
     return min(1.0, max(0.0, 0.5 * cosine + 0.5 * covered))
+
+
+def closest_documents(hits: Sequence[Hit], held: float) -> list[Hit]:
+    """One hit of each of the nearest documents, to offer where none holds the answer.
+
+    None where even the nearest is far off: a question about the weather has no neighbours here.
+    """
+    if held < _NEAR:
+        return []
+    by_document = {hit.document_id: hit for hit in reversed(hits)}
+    return sorted(by_document.values(), key=lambda hit: -hit.score)[:_OFFERED]

@@ -19,44 +19,45 @@ from numpy.typing import NDArray
 
 from rag.catalog_rows import (
     BATCH,
+    KnownDocument,
     NewDocument,
+    Update,
     batches,
-    claim_embedder,
-    ensure_acl,
     insert_document,
-    read_fact,
-    read_generation,
     remove_documents,
     select_documents,
+    select_known,
+    select_passages,
+    set_groups,
     to_document,
     to_hit,
-    write_fact,
+    update_document,
+)
+from rag.catalog_state import (
+    claim_embedder,
+    next_generation,
+    read_fact,
+    read_generation,
+    read_token,
 )
 from rag.config import RagConfig
 from rag.database import open_database
-from rag.errors import CatalogError
+from rag.errors import CatalogError, EmbedderChanged
 from rag.schema import EVERYONE, Document, Hit
 from rag.tables import acls, chunks, documents, removed_chunks
 
 
 @dataclass(frozen=True, slots=True)
-class KnownDocument:
-    """What decides whether a document has to be ingested again."""
-
-    id: int
-    sha256: str
-    recipe: str
-    groups: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened between two generations. `vectors` is (n, d) float16, `acl_ids` (n,)."""
+    """What happened between two generations. `vectors` is (n, d) float16, the rest (n,)."""
 
     generation: int
+    token: str
+    """Of that generation: see `Catalog.token`."""
     removed: NDArray[np.int64]
     added: NDArray[np.int64]
     acl_ids: NDArray[np.int64]
+    document_ids: NDArray[np.int64]
     vectors: NDArray[np.float16]
 
 
@@ -77,10 +78,22 @@ class Catalog:
         with self.reading() as connection:
             return read_generation(connection)
 
+    def token(self, generation: int) -> str | None:
+        """Random mark of a generation: the same number means the same state only with its token.
+
+        A catalog that was restored from a backup counts the same generations a second time.
+        """
+        with self.reading() as connection:
+            return read_token(connection, generation)
+
+    def fact(self, name: str) -> str | None:
+        """One of the catalog's few facts about itself, such as `embedder`."""
+        with self.reading() as connection:
+            return read_fact(connection, name)
+
     def embedder(self) -> str | None:
         """Fingerprint of the embedder that made the stored vectors; None in a new catalog."""
-        with self.reading() as connection:
-            return read_fact(connection, "embedder")
+        return self.fact("embedder")
 
     def allowed_acls(self, groups: frozenset[str]) -> frozenset[int]:
         """Access lists that let a caller of these groups read. `everyone` is always implied."""
@@ -89,24 +102,28 @@ class Catalog:
             rows = connection.execute(sa.select(acls.c.id, acls.c.groups))
             return frozenset(row.id for row in rows if caller & set(json.loads(row.groups)))
 
-    def known(self, uri: str) -> KnownDocument | None:
-        query = (
-            sa.select(documents.c.id, documents.c.sha256, documents.c.recipe, acls.c.groups)
-            .join(acls, acls.c.id == documents.c.acl_id)
-            .where(documents.c.uri == uri)
-        )
+    def known(self, uris: Sequence[str]) -> dict[str, KnownDocument]:
+        """By URI, those of the documents that are there, with what decides about an update."""
+        found: dict[str, KnownDocument] = {}
         with self.reading() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return None
-        return KnownDocument(row.id, row.sha256, row.recipe, frozenset(json.loads(row.groups)))
+            for start in range(0, len(uris), BATCH):
+                found |= select_known(connection, uris[start : start + BATCH])
+        return found
 
-    def uris(self) -> dict[str, int]:
-        """URI -> document id, of every document."""
+    def uris(self, source: str | None = None) -> dict[str, int]:
+        """URI -> document id, of every document, or of every one of a source."""
+        query = sa.select(documents.c.uri, documents.c.id)
+        if source is not None:
+            query = query.where(documents.c.source == source)
         with self.reading() as connection:
-            return {
-                r.uri: r.id for r in connection.execute(sa.select(documents.c.uri, documents.c.id))
-            }
+            return {row.uri: row.id for row in connection.execute(query)}
+
+    def count_by_source(self) -> dict[str, int]:
+        """Source -> documents; '' is what was ingested by hand."""
+        query = sa.select(documents.c.source, sa.func.count().label("n"))
+        with self.reading() as connection:
+            rows = connection.execute(query.group_by(documents.c.source)).all()
+        return {row.source: int(row.n) for row in rows}
 
     def names(self, uris: Sequence[str]) -> dict[str, str]:
         """URI -> name, of the documents that are there."""
@@ -175,24 +192,11 @@ class Catalog:
     def passages(self, ids: Sequence[int]) -> dict[int, Hit]:
         """Passages by chunk id, with score 0; ids that are gone by now are left out."""
         found: dict[int, Hit] = {}
-        columns = (chunks, documents.c.uri, documents.c.title)
         with self.reading() as connection:
             for batch in batches(ids):
-                query = sa.select(*columns).join(documents).where(chunks.c.id.in_(batch))
-                for row in connection.execute(query):
-                    found[row.id] = to_hit(row)
+                query = select_passages().where(chunks.c.id.in_(batch))
+                found |= {row.id: to_hit(row) for row in connection.execute(query)}
         return found
-
-    def chunk_texts(self, after: int = 0, limit: int = 1000) -> list[tuple[int, str, str]]:
-        """(chunk id, heading, text) of the next chunks by id, for re-embedding."""
-        query = (
-            sa.select(chunks.c.id, chunks.c.heading, chunks.c.text)
-            .where(chunks.c.id > after)
-            .order_by(chunks.c.id)
-            .limit(limit)
-        )
-        with self.reading() as connection:
-            return [(row.id, row.heading, row.text) for row in connection.execute(query)]
 
     def vectors(self, ids: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Stored embeddings by chunk id."""
@@ -204,80 +208,75 @@ class Catalog:
                     found[row.id] = np.frombuffer(row.embedding, dtype=np.float16)
         return found
 
-    def changes_since(self, generation: int, dimension: int) -> Changes:
-        """What a vector index of that generation has to remove and then add."""
+    def changes_since(self, generation: int, embedder: str, dimension: int) -> Changes:
+        """What a vector index of that generation has to remove and then add.
+
+        Raises EmbedderChanged where the stored vectors are of another embedder.
+        """
         removed = sa.select(removed_chunks.c.chunk_id).where(
             removed_chunks.c.generation > generation
         )
         added = (
-            sa.select(chunks.c.id, chunks.c.acl_id, chunks.c.embedding)
+            sa.select(chunks.c.id, chunks.c.acl_id, chunks.c.document_id, chunks.c.embedding)
             .where(chunks.c.generation > generation)
             .order_by(chunks.c.id)
         )
         with self.reading() as connection:
             current = read_generation(connection)
+            token = read_token(connection, current) or ""
+            stored = read_fact(connection, "embedder")
+            if stored not in (None, embedder):
+                raise EmbedderChanged(str(stored), embedder)
             gone = [row.chunk_id for row in connection.execute(removed)]
             rows = connection.execute(added).all()
         vectors = np.frombuffer(b"".join(row.embedding for row in rows), dtype=np.float16)
         return Changes(
             generation=current,
+            token=token,
             removed=np.asarray(gone, dtype=np.int64),
             added=np.asarray([row.id for row in rows], dtype=np.int64),
             acl_ids=np.asarray([row.acl_id for row in rows], dtype=np.int64),
+            document_ids=np.asarray([row.document_id for row in rows], dtype=np.int64),
             vectors=vectors.reshape(len(rows), dimension),
         )
 
     # --- what changes it -----------------------------------------------------------------------
 
     def store(
-        self, batch: Sequence[NewDocument], vectors: NDArray[np.float32], embedder: str
+        self,
+        batch: Sequence[NewDocument],
+        vectors: NDArray[np.float32],
+        embedder: str,
+        updates: Sequence[Update] = (),
     ) -> None:
-        """Add or replace documents in one transaction.
+        """Add or replace documents, and update what is known of others, in one transaction.
 
-        `vectors` holds the embeddings of all their chunks, document after document, shape (n, d);
+        `vectors` holds the embeddings of all new chunks, document after document, shape (n, d);
         `embedder` must be the catalog's own.
         """
+        if not batch and not updates:
+            return
         halves = iter(vectors.astype(np.float16))
-        with self._writing() as (connection, generation):
-            claim_embedder(connection, embedder)
+        with self.writing() as (connection, generation):
+            if batch:
+                claim_embedder(connection, embedder)
             for new in batch:
                 insert_document(connection, new, [next(halves) for _ in new.chunks], generation)
+            for update in updates:
+                update_document(connection, update, generation)
 
     def delete(self, document_ids: Iterable[int]) -> int:
         """Remove documents with all their chunks in one transaction; how many there were."""
         wanted = list(document_ids)
         if not wanted:
             return 0
-        with self._writing() as (connection, generation):
+        with self.writing() as (connection, generation):
             return sum(remove_documents(connection, batch, generation) for batch in batches(wanted))
 
     def set_groups(self, document_id: int, groups: frozenset[str]) -> None:
         """Change who may read a document; its chunks move in the index by generation."""
-        with self._writing() as (connection, generation):
-            acl_id = ensure_acl(connection, groups)
-            connection.execute(
-                documents.update().where(documents.c.id == document_id).values(acl_id=acl_id)
-            )
-            connection.execute(
-                chunks.update()
-                .where(chunks.c.document_id == document_id)
-                .values(acl_id=acl_id, generation=generation)
-            )
-
-    def replace_embeddings(
-        self, ids: Sequence[int], vectors: NDArray[np.float16], embedder: str
-    ) -> None:
-        """Store vectors of another embedder and make it the catalog's own, in one transaction."""
-        with self._writing() as (connection, generation):
-            write_fact(connection, "embedder", embedder)
-            update = (
-                chunks.update()
-                .where(chunks.c.id == sa.bindparam("chunk"))
-                .values(embedding=sa.bindparam("vector"), generation=generation)
-            )
-            rows = [{"chunk": i, "vector": v.tobytes()} for i, v in zip(ids, vectors, strict=True)]
-            if rows:
-                connection.execute(update, rows)
+        with self.writing() as (connection, generation):
+            set_groups(connection, document_id, groups, generation)
 
     # --- how -----------------------------------------------------------------------------------
 
@@ -297,15 +296,18 @@ class Catalog:
             raise CatalogError(f"the catalog cannot be read: {cause}") from error
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[sa.Connection, int]]:
-        """One write transaction and the generation that it makes."""
+    def writing(self, *, visible: bool = True) -> Iterator[tuple[sa.Connection, int]]:
+        """One write transaction and the generation that it makes.
+
+        `visible` False keeps the generation: nothing that a search could see is written.
+        """
         try:
             with (
                 self.engine.connect().execution_options(write=True) as connection,
                 connection.begin(),
             ):
-                generation = read_generation(connection) + 1
-                write_fact(connection, "generation", str(generation))
+                count = next_generation if visible else read_generation
+                generation = count(connection)
                 yield connection, generation
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             cause = getattr(error, "orig", None) or error

@@ -16,9 +16,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from rag.chunk import place
-from rag.errors import CatalogError
-from rag.schema import EVERYONE, Chunk, Document, Hit, ParsedDocument
-from rag.tables import acls, chunks, documents, facts, removed_chunks
+from rag.schema import Chunk, Document, Hit, Metadata, ParsedDocument
+from rag.tables import acls, chunks, documents, failures, next_vectors, removed_chunks
 
 BATCH = 500  # below SQLite's limit of bound parameters
 
@@ -36,6 +35,38 @@ class NewDocument:
     recipe: str
     parsed: ParsedDocument
     chunks: Sequence[Chunk]
+    source: str = ""
+    stamp: str = ""
+    metadata: Metadata = Metadata()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """What the catalog holds of a document that decides about an update."""
+
+    id: int
+    sha256: str
+    recipe: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What can change of a document without its bytes."""
+
+    groups: frozenset[str]
+    source: str
+    stamp: str
+    metadata: Metadata
+    modified: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A document whose bytes are as they were, and what else became of it."""
+
+    document_id: int
+    state: State
 
 
 def insert_document(
@@ -47,6 +78,7 @@ def insert_document(
     old = connection.execute(sa.select(documents.c.id).where(documents.c.uri == new.uri)).scalar()
     if old is not None:
         remove_documents(connection, [old], generation)
+    connection.execute(failures.delete().where(failures.c.uri == new.uri))
     acl_id = ensure_acl(connection, new.groups)
     document = documents.insert().values(
         uri=new.uri,
@@ -63,6 +95,9 @@ def insert_document(
         warnings=list(new.parsed.warnings),
         page_starts=list(new.parsed.page_starts),
         text=new.parsed.text,
+        source=new.source,
+        stamp=new.stamp,
+        **_metadata_values(new.metadata),
     )
     inserted = connection.execute(document).inserted_primary_key
     rows = [
@@ -91,13 +126,19 @@ def remove_documents(
     theirs = chunks.c.document_id.in_(document_ids)
     gone = sa.select(chunks.c.id, sa.literal(generation)).where(theirs)
     connection.execute(removed_chunks.insert().from_select(["chunk_id", "generation"], gone))
+    connection.execute(
+        next_vectors.delete().where(
+            next_vectors.c.chunk_id.in_(sa.select(chunks.c.id).where(theirs))
+        )
+    )
     # Not left to the cascade: SQLite fires no delete triggers there unless they are recursive.
     connection.execute(chunks.delete().where(theirs))
     return connection.execute(documents.delete().where(documents.c.id.in_(document_ids))).rowcount
 
 
 def ensure_acl(connection: sa.Connection, groups: frozenset[str]) -> int:
-    key = json.dumps(sorted(groups or {EVERYONE}))
+    """The access list of exactly these groups; the empty one lets nobody read."""
+    key = json.dumps(sorted(groups))
     found = connection.execute(sa.select(acls.c.id).where(acls.c.groups == key)).scalar()
     if found is not None:
         return int(found)
@@ -105,30 +146,57 @@ def ensure_acl(connection: sa.Connection, groups: frozenset[str]) -> int:
     return int(inserted[0]) if inserted else 0
 
 
-def claim_embedder(connection: sa.Connection, embedder: str) -> None:
-    current = read_fact(connection, "embedder")
-    if current is None:
-        write_fact(connection, "embedder", embedder)
-    elif current != embedder:
-        raise CatalogError(
-            f"this catalog was embedded with {current}, the configuration names {embedder}: "
-            "run `python -m rag reindex` to embed it anew, or restore embedder.model"
-        )
+def update_document(connection: sa.Connection, update: Update, generation: int) -> None:
+    state = update.state
+    values = {
+        "source": state.source,
+        "stamp": state.stamp,
+        "modified": state.modified,
+        **_metadata_values(state.metadata),
+    }
+    this = documents.c.id == update.document_id
+    connection.execute(documents.update().where(this).values(**values))
+    set_groups(connection, update.document_id, state.groups, generation)
 
 
-def read_fact(connection: sa.Connection, name: str) -> str | None:
-    value = connection.execute(sa.select(facts.c.value).where(facts.c.name == name)).scalar()
-    return None if value is None else str(value)
+def set_groups(
+    connection: sa.Connection, document_id: int, groups: frozenset[str], generation: int
+) -> None:
+    """Who may read a document; its chunks get the new generation only if that changes."""
+    acl_id = ensure_acl(connection, groups)
+    this = documents.c.id == document_id
+    if connection.execute(sa.select(documents.c.acl_id).where(this)).scalar() == acl_id:
+        return
+    connection.execute(documents.update().where(this).values(acl_id=acl_id))
+    connection.execute(
+        chunks.update()
+        .where(chunks.c.document_id == document_id)
+        .values(acl_id=acl_id, generation=generation)
+    )
 
 
-def write_fact(connection: sa.Connection, name: str, value: str) -> None:
-    changed = connection.execute(facts.update().where(facts.c.name == name).values(value=value))
-    if not changed.rowcount:
-        connection.execute(facts.insert().values(name=name, value=value))
+def select_known(connection: sa.Connection, uris: Sequence[str]) -> dict[str, KnownDocument]:
+    columns = [
+        documents.c[name]
+        for name in ("id", "uri", "sha256", "recipe", "source", "stamp", "modified")
+    ] + [documents.c[name] for name in ("product", "version", "labels", "url")]
+    query = sa.select(*columns, acls.c.groups).join(acls, acls.c.id == documents.c.acl_id)
+    found = {}
+    for row in connection.execute(query.where(documents.c.uri.in_(uris))):
+        metadata = Metadata(row.product, row.version, tuple(row.labels), row.url)
+        groups = frozenset(json.loads(row.groups))
+        state = State(groups, row.source, row.stamp, metadata, _aware(row.modified))
+        found[row.uri] = KnownDocument(row.id, row.sha256, row.recipe, state)
+    return found
 
 
-def read_generation(connection: sa.Connection) -> int:
-    return int(read_fact(connection, "generation") or 0)
+def _metadata_values(metadata: Metadata) -> dict[str, Any]:
+    return {
+        "product": metadata.product,
+        "version": metadata.version,
+        "labels": list(metadata.labels),
+        "url": metadata.url,
+    }
 
 
 def select_documents() -> sa.Select[Any]:
@@ -150,7 +218,17 @@ def to_document(row: Any) -> Document:
         groups=frozenset(json.loads(row.groups)),
         chunks=row.chunk_count,
         warnings=tuple(row.warnings),
+        source=row.source,
+        product=row.product,
+        version=row.version,
+        labels=tuple(row.labels),
+        url=row.url,
     )
+
+
+def select_passages() -> sa.Select[Any]:
+    names = ("uri", "title", "product", "version", "modified", "url")
+    return sa.select(chunks, *(documents.c[name] for name in names)).join(documents)
 
 
 def to_hit(row: Any) -> Hit:
@@ -165,6 +243,10 @@ def to_hit(row: Any) -> Hit:
         end=row.end,
         text=row.text,
         score=0.0,
+        product=row.product,
+        version=row.version,
+        modified=_aware(row.modified),
+        url=row.url,
     )
 
 

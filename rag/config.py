@@ -26,6 +26,14 @@ class IngestConfig(Section):
     """Who may read newly ingested documents, unless `--groups` says otherwise."""
     batch_documents: int = Field(32, ge=1, le=1024)
     """Documents embedded together and committed in one transaction."""
+    parsers: int = Field(1, ge=1, le=64)
+    """Worker processes that parse, beside the one that embeds."""
+    parse_timeout_s: float = Field(120.0, gt=0, le=86_400)
+    """A document that takes longer to parse is reported and left out."""
+    parse_memory_mb: int = Field(2048, ge=256, le=1_048_576)
+    """A parser that needs more is ended and its document reported."""
+    ocr: bool = False
+    """Read scanned PDF pages; needs the extra `ocr`."""
 
 
 class ChunkConfig(Section):
@@ -63,8 +71,26 @@ class RetrieverConfig(Section):
     """Share of the full-text leg in the fused score; the rest is the dense leg's."""
     heading_weight: float = Field(0.7, ge=0, le=10)
     """BM25 weight of title and headings beside the passage's own text."""
+    identifier_weight: float = Field(0.2, ge=0, le=1)
+    """Added to passages that hold an identifier of the question letter for letter."""
+    version_weight: float = Field(0.15, ge=0, le=1)
+    """Added to passages of a version that the question names, taken from those of another."""
+    per_document: int = Field(3, ge=1, le=100)
+    """Passages of one document among those found, unless there are too few others."""
+    collapse: bool = True
+    """Near-identical passages of several documents count once."""
     min_relevance: float = Field(0.53, ge=0, le=1)
     """Below this estimate of relevance the reply is that the knowledge base does not hold it."""
+
+
+class RerankerConfig(Section):
+    provider: Literal["none", "sentence_transformers"] = "none"
+    model: str = ""
+    """A CrossEncoder's folder."""
+    device: str = "cpu"
+    batch_size: int = Field(16, ge=1, le=1024)
+    candidates: int = Field(30, ge=1, le=1000)
+    """Passages that it reads for one question."""
 
 
 class RewriteConfig(Section):
@@ -126,6 +152,7 @@ class RagConfig(Section):
     embedder: EmbedderConfig = EmbedderConfig()
     index: IndexConfig = IndexConfig()
     retriever: RetrieverConfig = RetrieverConfig()
+    reranker: RerankerConfig = RerankerConfig()
     rewrite: RewriteConfig = RewriteConfig()
     prompt: PromptConfig = PromptConfig()
     answer: AnswerConfig = AnswerConfig()

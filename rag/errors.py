@@ -5,6 +5,7 @@ RagError
 ├── SourceError        a document cannot be read from where it lies
 ├── ParseError         a document was read but holds nothing that can be ingested
 ├── CatalogError       the SQL catalog cannot be opened or written
+│   └── EmbedderChanged  the stored vectors are not, or no longer, of the embedder at hand
 ├── IndexUnavailable   the vector index cannot be built or searched
 ├── EvaluationError    labelled questions or a corpus cannot be read
 └── GenerationError    the generator failed or is not reachable
@@ -30,6 +31,16 @@ class ParseError(RagError):
 
 class CatalogError(RagError):
     """The SQL catalog cannot be opened or written."""
+
+
+class EmbedderChanged(CatalogError):
+    """The stored vectors are not, or no longer, of the embedder at hand."""
+
+    def __init__(self, stored: str, configured: str) -> None:
+        super().__init__(
+            f"the catalog was embedded with {stored}, the configuration names {configured}: "
+            "run `python -m rag reindex` to embed it anew, or restore embedder.model"
+        )
 
 
 class IndexUnavailable(RagError):

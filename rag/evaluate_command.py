@@ -1,114 +1,213 @@
-"""What `python -m rag evaluate` reads and prints."""
+"""What `python -m rag evaluate` measures, prints and keeps."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
-from rich.table import Table
 
 from rag.config import RagConfig
 from rag.errors import EvaluationError
-from rag.evaluate import (
-    MEASURES,
-    LabelledQuestion,
-    beir_documents,
-    evaluate,
-    evaluation_config,
-    read_beir,
-    read_questions,
+from rag.evaluate import MODES, search_modes
+from rag.evaluate_compare import compare, lost
+from rag.evaluate_corpus import Inputs, check_names, inputs, labelled, open_corpus
+from rag.evaluate_gates import Gate, check_measured, missed, parse_gates
+from rag.evaluate_labels import LabelledQuestion
+from rag.evaluate_means import ANSWERS, QUOTATIONS, columns, latencies, means
+from rag.evaluate_measure import Wanted, measure
+from rag.evaluate_progress import bar
+from rag.evaluate_report import html_report, read_report
+from rag.evaluate_run import (
+    QuestionResult,
+    Run,
+    new_run,
+    read_run,
+    resumable,
+    writable,
+    write_run,
+    write_whole,
 )
-from rag.ingest_command import ingest_with_bar
-from rag.knowledge import open_knowledge
-from rag.schema import EVERYONE, Failure, RawDocument
-from rag.source import FileSource
+from rag.evaluate_tables import print_comparison, print_run
+from rag.generate import Generator, open_generator
+from rag.knowledge import Knowledge
+
+__all__ = ["Inputs", "Options", "compare_runs", "inputs", "run"]
 
 out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+_SAVE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """A labelled set: where its documents come from, and its questions."""
+class Options:
+    """What is measured, and where it goes. `limit` 0 is no limit."""
 
-    corpus: Path
-    questions: Path
-    qrels: Path | None
-
-
-def inputs(
-    questions: Path | None,
-    documents: Path | None,
-    corpus: Path | None,
-    queries: Path | None,
-    qrels: Path | None,
-) -> Inputs | None:
-    """One of the two layouts, or None where neither is whole or both are mixed."""
-    ours, beir = (questions, documents), (corpus, queries, qrels)
-    if questions and documents and not any(beir):
-        return Inputs(documents, questions, None)
-    if corpus and queries and qrels and not any(ours):
-        return Inputs(corpus, queries, qrels)
-    return None
+    limit: int = 0
+    unanswerable: Path | None = None
+    modes: str = ",".join(MODES)
+    answers: bool = False
+    output: Path | None = None
+    resume: bool = False
+    report: Path | None = None
+    fail_below: str | None = None
+    as_json: bool = False
 
 
-def run(config: RagConfig, given: Inputs, limit: int, as_json: bool) -> None:
-    """Ingest the corpus (or find it unchanged), ask every question, print the means."""
-    asked = (
-        read_beir(given.questions, given.qrels) if given.qrels else read_questions(given.questions)
-    )
-    asked = asked[:limit] if limit else asked
-    items = _documents(given, config)
-    knowledge = open_knowledge(evaluation_config(config, given.corpus))
-    # The catalog is this corpus' own: what an earlier run left of another state would count.
-    present = {item.uri for item in items}
-    knowledge.catalog.delete(i for uri, i in knowledge.catalog.uris().items() if uri not in present)
-    report = ingest_with_bar(knowledge, items, frozenset({EVERYONE}), show=True)
-    for failure in report.failures:
-        out.print(
-            f"[yellow]left out:[/] {escape(failure.name)}: {escape(failure.reason)}", soft_wrap=True
-        )
-    _check_names(asked, set(knowledge.catalog.names(list(knowledge.catalog.uris())).values()))
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("asking", total=len(asked))
-        means = evaluate(knowledge, asked, frozenset(), on_question=lambda: bar.advance(task))
-    _print(means, len(asked), knowledge.catalog.count())
-    if as_json:
-        counts = {"questions": len(asked), "documents": knowledge.catalog.count()}
-        print(json.dumps({**means, **counts}))
+def run(config: RagConfig, given: Inputs, options: Options) -> bool:
+    """Ingest the corpus (or find it unchanged), ask every question, print the means.
 
-
-def _documents(given: Inputs, config: RagConfig) -> Sequence[RawDocument | Failure]:
-    if given.qrels:
-        return beir_documents(given.corpus)
-    most = config.ingest.max_file_mb * 1024 * 1024
-    items = list(FileSource([given.corpus], max_bytes=most).documents())
-    if not items:
-        raise EvaluationError(f"{given.corpus} holds no documents of a supported kind")
-    return items
-
-
-def _check_names(questions: Sequence[LabelledQuestion], names: set[str]) -> None:
-    """Labels that name nothing in the corpus would count as misses: say so."""
-    labelled = {name for question in questions for name in question.relevant}
-    if labelled and not labelled & names:
-        example = sorted(labelled)[0]
+    Whether all gates were met. Raises RagError.
+    """
+    modes, gates = _checked(config, options)
+    asked = labelled(given, options.unanswerable, options.limit)
+    if not options.answers and not any(question.answerable for question in asked):
         raise EvaluationError(
-            f"none of the labelled documents is in the corpus, for instance '{example}': "
-            "labels are names below the folder, or BEIR ids"
+            f"no question of {given.questions} names documents that answer it: retrieval cannot be "
+            "measured; --answers measures how often they are refused"
         )
-    if missing := sorted(labelled - names):
-        out.print(
-            f"[yellow]not in the corpus:[/] {len(missing)} labels, such as {escape(missing[0])}"
-        )
+    knowledge = open_corpus(config, given, out)
+    try:
+        check_names(knowledge, asked, out)
+        generator = _generator(config, options, asked)
+        wanted = Wanted(modes, options.answers, generator)
+        done = _measured(knowledge, asked, wanted, new_run(knowledge, given.corpus), options)
+    finally:
+        knowledge.close()
+    print_run(out, done)
+    if options.report is not None:
+        write_whole(options.report, html_report(done))
+    for path in filter(None, (options.output, options.report)):
+        out.print(f"written: {escape(str(path))}", soft_wrap=True)
+    misses = _tell(missed(gates, done.means))
+    if options.as_json:
+        print(json.dumps(_summary(done, misses)))
+    return not misses
 
 
-def _print(means: dict[str, dict[str, float]], questions: int, documents: int) -> None:
-    table = Table("search", *MEASURES, title=f"{questions} questions, {documents} documents")
-    for mode, values in means.items():
-        table.add_row(mode, *(f"{values[name]:.3f}" for name in MEASURES))
-    out.print(table)
+def compare_runs(
+    paths: tuple[Path, Path],
+    *,
+    intersection: bool = False,
+    fail_below: str | None = None,
+    max_drop: float | None = None,
+    as_json: bool = False,
+) -> bool:
+    """Print what changed from the first kept run to the second; whether all gates were met."""
+    gates = parse_gates(fail_below) if fail_below is not None else []
+    a, b = map(read_run, paths)
+    found = compare(a, b, intersection)
+    after: dict[str, dict[str, float]] = {}
+    for difference in found.differences:
+        after.setdefault(difference.scope, {})[difference.measure] = round(difference.b, 4)
+    check_measured(gates, list(after))
+    print_comparison(out, a, b, [str(path) for path in paths], found)
+    misses = missed(gates, after)
+    if max_drop is not None:
+        misses += lost(found, max_drop)
+    _tell(misses)
+    if as_json:
+        print(json.dumps({**found.as_json(), "missed": misses}))
+    return not misses
+
+
+def _checked(config: RagConfig, options: Options) -> tuple[tuple[str, ...], list[Gate]]:
+    """Modes and gates; whatever is wrong with the options is said before anything is measured."""
+    modes = tuple(filter(None, (mode.strip() for mode in options.modes.split(","))))
+    search_modes(config, modes)
+    gates = parse_gates(options.fail_below) if options.fail_below is not None else []
+    scopes = [*modes]
+    if options.answers:
+        scopes += [ANSWERS, *([QUOTATIONS] if config.generator.provider != "extractive" else [])]
+    check_measured(gates, scopes)
+    if options.resume and options.output is None:
+        raise EvaluationError("--resume goes on with the file that --output names: name it")
+    if options.output is not None:
+        writable(options.output, read_run)
+    if options.report is not None:
+        writable(options.report, read_report)
+    return modes, gates
+
+
+def _generator(
+    config: RagConfig, options: Options, asked: Sequence[LabelledQuestion]
+) -> Generator | None:
+    """The configured one, where answers are measured or follow-ups rewritten by it."""
+    rewrites = config.rewrite.mode == "generator" and any(question.history for question in asked)
+    return open_generator(config.generator) if options.answers or rewrites else None
+
+
+def _measured(
+    knowledge: Knowledge,
+    asked: Sequence[LabelledQuestion],
+    wanted: Wanted,
+    fresh: Run,
+    options: Options,
+) -> Run:
+    """The run with all its results; what there is of it is kept on the way and on an error."""
+    kept = _kept(fresh, options)
+    results: list[QuestionResult] = []
+    saved = time.monotonic()
+
+    def save() -> None:
+        nonlocal saved
+        if options.output is not None and results:
+            write_run(_whole(fresh, results, len(asked)), options.output)
+        saved = time.monotonic()
+
+    with bar("asking", len(asked)) as show:
+
+        def on_result(result: QuestionResult) -> None:
+            results.append(result)
+            show(len(results))
+            if time.monotonic() - saved > _SAVE_EVERY_S:
+                save()
+
+        try:
+            measure(knowledge, asked, wanted, kept, on_result)
+        finally:
+            save()
+    return _whole(fresh, results, len(asked))
+
+
+def _kept(fresh: Run, options: Options) -> dict[str, QuestionResult]:
+    if not options.resume or options.output is None or not options.output.exists():
+        return {}
+    before = read_run(options.output)
+    resumable(before, fresh, options.output)
+    return {result.id: result for result in before.questions}
+
+
+def _whole(fresh: Run, results: Sequence[QuestionResult], asked: int) -> Run:
+    return fresh.model_copy(
+        update={
+            "written": datetime.now(UTC),
+            "complete": len(results) == asked,
+            "means": means(columns(results)),
+            "latency_ms": latencies(results),
+            "questions": list(results),
+        }
+    )
+
+
+def _tell(misses: list[str]) -> list[str]:
+    for miss in misses:
+        err.print(f"[bold red]gate missed:[/] {escape(miss)}", soft_wrap=True)
+    return misses
+
+
+def _summary(run: Run, misses: list[str]) -> dict[str, object]:
+    return {
+        **run.means,
+        "questions": len(run.questions),
+        "unanswerable": sum(not question.answerable for question in run.questions),
+        "documents": run.corpus.documents,
+        "latency_ms": run.latency_ms,
+        "missed": misses,
+    }

@@ -15,43 +15,69 @@ import snowballstemmer
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
+from rag.scope import Scope
+from rag.tables import chunks
 from rag.words import content_words
 
 _MOST_WORDS = 64
 _PART = re.compile(r"[^\W_]+")  # where FTS5 parts a word: `gpu_memory`, `don't`
 _PORTER = snowballstemmer.stemmer("porter")  # as FTS5 stems; `words.stem` uses its successor
 
-_QUERY = sa.text(
-    "SELECT chunk_words.rowid AS id, -bm25(chunk_words, :heading_weight, 1.0) AS score "
-    "FROM chunk_words JOIN chunks ON chunks.id = chunk_words.rowid "
-    "WHERE chunk_words MATCH :words AND chunks.acl_id IN :acl_ids "
-    "ORDER BY score DESC, id LIMIT :k"
-).bindparams(sa.bindparam("acl_ids", expanding=True))
-
-_QUERY_AMONG = sa.text(
-    "SELECT chunk_words.rowid AS id, -bm25(chunk_words, :heading_weight, 1.0) AS score "
-    "FROM chunk_words WHERE chunk_words MATCH :words AND chunk_words.rowid IN :ids"
-).bindparams(sa.bindparam("ids", expanding=True))
+_INDEX = sa.table("chunk_words", sa.column("rowid", sa.Integer))
+_MATCHES = sa.text("chunk_words MATCH :words")
 
 
 def search_words(
-    catalog: Catalog, question: str, k: int, acl_ids: frozenset[int], heading_weight: float
+    catalog: Catalog, question: str, k: int, scope: Scope, heading_weight: float
 ) -> dict[int, float]:
     """Chunk id -> BM25 of the best `k` passages that share a word with the question."""
-    if not acl_ids:
-        return {}
-    return _run(
-        catalog, _QUERY, question, heading_weight=heading_weight, acl_ids=sorted(acl_ids), k=k
-    )
+    return _best(catalog, _any_of(content_words(question)), k, scope, heading_weight)
+
+
+def search_phrases(
+    catalog: Catalog, phrases: Sequence[str], k: int, scope: Scope, heading_weight: float
+) -> dict[int, float]:
+    """The same for passages that hold one of these, such as `vgpu.hotmigrate.enabled`, whole."""
+    return _best(catalog, _any_of(phrases), k, scope, heading_weight)
 
 
 def score_words(
     catalog: Catalog, question: str, ids: Sequence[int], heading_weight: float
 ) -> dict[int, float]:
     """BM25 of given passages; those that share no word with the question are left out."""
-    if not ids:
+    words = _any_of(content_words(question))
+    if not ids or not words:
         return {}
-    return _run(catalog, _QUERY_AMONG, question, heading_weight=heading_weight, ids=list(ids))
+    query = _scored(heading_weight).where(_INDEX.c.rowid.in_(list(ids)))
+    return _run(catalog, query, words)
+
+
+def _best(
+    catalog: Catalog, words: str, k: int, scope: Scope, heading_weight: float
+) -> dict[int, float]:
+    if not scope.acl_ids or not words:
+        return {}
+    query = _scored(heading_weight).join(chunks, chunks.c.id == _INDEX.c.rowid)
+    query = scope.restrict(query).order_by(sa.desc("score"), _INDEX.c.rowid).limit(k)
+    return _run(catalog, query, words)
+
+
+def _scored(heading_weight: float) -> sa.Select[tuple[int, float]]:
+    score = -sa.func.bm25(sa.literal_column("chunk_words"), heading_weight, 1.0, type_=sa.Float)
+    query = sa.select(_INDEX.c.rowid.label("id"), score.label("score"))
+    return query.select_from(_INDEX).where(_MATCHES)
+
+
+def _any_of(words: Sequence[str]) -> str:
+    """Quoted, so that nothing a user types is read as an FTS5 operator."""
+    quoted = [word.replace('"', '""') for word in words[:_MOST_WORDS]]
+    return " OR ".join(f'"{word}"' for word in quoted)
+
+
+def _run(catalog: Catalog, query: sa.Select[tuple[int, float]], words: str) -> dict[int, float]:
+    with catalog.reading() as connection:
+        rows = connection.execute(query, {"words": words})
+        return {int(row.id): float(row.score) for row in rows}
 
 
 def rarity(catalog: Catalog, words: Sequence[str]) -> dict[str, float]:
@@ -74,16 +100,3 @@ def _folded(word: str) -> str:
     """Without diacritics, as FTS5 indexes it."""
     decomposed = unicodedata.normalize("NFKD", word)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
-
-
-def _run(
-    catalog: Catalog, query: sa.TextClause, question: str, **parameters: object
-) -> dict[int, float]:
-    words = content_words(question)[:_MOST_WORDS]
-    if not words:
-        return {}
-    # Quoted, so that nothing a user types is read as an FTS5 operator.
-    parameters["words"] = " OR ".join(f'"{word}"' for word in words)
-    with catalog.reading() as connection:
-        rows = connection.execute(query, parameters)
-        return {int(row.id): float(row.score) for row in rows}

@@ -13,7 +13,7 @@ from rag.errors import IndexUnavailable
 
 
 class VectorIndex(Protocol):
-    """May be searched from several threads while another applies changes."""
+    """Exact or approximate. May be searched from several threads while another applies changes."""
 
     @property
     def generation(self) -> int:
@@ -27,11 +27,16 @@ class VectorIndex(Protocol):
         ...
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, acl_ids: frozenset[int]
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        acl_ids: frozenset[int],
+        document_ids: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Chunk ids and inner products, both (n queries, k), best first, id -1 where there is none.
 
-        Only chunks whose access list is in `acl_ids` are looked at.
+        Only chunks whose access list is in `acl_ids`, and whose document is among `document_ids`
+        (None: every one), are looked at.
         """
         ...
 
@@ -49,7 +54,7 @@ def open_index(config: RagConfig, catalog: Catalog, embedder: str, dimension: in
             config.data_dir / "index.npz",
             f"{catalog.id}/{embedder}",
             dimension,
-            catalog.generation(),
+            catalog.token,
         )
     else:
         raise IndexUnavailable(f"index.provider '{config.index.provider}' is unknown")
@@ -58,14 +63,8 @@ def open_index(config: RagConfig, catalog: Catalog, embedder: str, dimension: in
 
 
 def refresh(index: VectorIndex, catalog: Catalog, embedder: str, dimension: int) -> bool:
-    """Bring `index` up to the catalog; whether anything had changed. Raises IndexUnavailable."""
+    """Bring `index` up to the catalog; whether anything had changed. Raises EmbedderChanged."""
     if index.generation == catalog.generation():
         return False
-    stored = catalog.embedder()
-    if stored is not None and stored != embedder:
-        raise IndexUnavailable(
-            f"the catalog was embedded with {stored}, the configuration names {embedder}: "
-            "run `python -m rag reindex`, or restore embedder.model"
-        )
-    index.apply(catalog.changes_since(index.generation, dimension))
+    index.apply(catalog.changes_since(index.generation, embedder, dimension))
     return True

@@ -1,9 +1,9 @@
 """Exact FAISS index with access lists, kept in one file.
 
-`IndexIDMap2` over `IndexFlatIP`, so that deletes are exact and ids are the catalog's own. The
-caller's access lists become an IDSelector: a forbidden passage is never scored. The file is a NumPy
-archive, which carries a CRC-32 of each member: a torn or truncated file fails to load and the
-index is built again from the catalog.
+`IndexIDMap` over `IndexFlatIP`, so that deletes are exact and ids are the catalog's own. The
+caller's access lists and filters become an IDSelector: a forbidden passage is never scored. The
+file is a NumPy archive, which carries a CRC-32 of each member: a torn or truncated file fails to
+load and the index is built again from the catalog.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import struct
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import faiss
@@ -33,31 +34,42 @@ _DAMAGE = (
 
 
 class FaissIndex:
-    """See `rag.index.VectorIndex`. Memory: 4 bytes a dimension and 8 bytes of ids a passage."""
+    """See `rag.index.VectorIndex`. Memory: 4 bytes a dimension and 16 bytes of ids a passage."""
 
     def __init__(self, path: Path, identity: str, dimension: int) -> None:
         self._path = path
         self._identity = identity
         self._lock = threading.Lock()
-        self._faiss = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        self._faiss = faiss.IndexIDMap(faiss.IndexFlatIP(dimension))
         self._acl_by_id = np.zeros(0, dtype=np.int32)  # chunk id -> access list, 0 where none
+        self._document_by_id = np.zeros(0, dtype=np.int32)
         self._selectors: dict[frozenset[int], faiss.IDSelector] = {}
         self._saved_generation = 0
+        self._token = ""
         self.generation = 0
 
     @classmethod
-    def load(cls, path: Path, identity: str, dimension: int, newest: int) -> FaissIndex:
+    def load(
+        cls,
+        path: Path,
+        identity: str,
+        dimension: int,
+        token_of: Callable[[int], str | None],
+    ) -> FaissIndex:
         """The saved index if it belongs to this catalog and embedder, else an empty one."""
         index = cls(path, identity, dimension)
+        _sweep(path)
         try:
             _check_sums(path)
             with np.load(path, allow_pickle=False) as saved:
-                generation = int(saved["generation"])
-                if str(saved["identity"]) != identity or generation > newest:
+                generation, token = int(saved["generation"]), str(saved["token"])
+                if str(saved["identity"]) != identity or token_of(generation) != token:
                     log.warning("%s belongs to another catalog or embedder: built anew", path)
                     return index
                 index._faiss = faiss.deserialize_index(saved["faiss"])
                 index._acl_by_id = saved["acl_by_id"]
+                index._document_by_id = saved["document_by_id"]
+                index._token = token
                 index.generation = index._saved_generation = generation
         except FileNotFoundError:
             pass
@@ -83,17 +95,27 @@ class FaissIndex:
                 self._grow(int(changes.added.max()) + 1)
                 self._faiss.add_with_ids(changes.vectors.astype(np.float32), changes.added)
                 self._acl_by_id[changes.added] = changes.acl_ids
+                self._document_by_id[changes.added] = changes.document_ids
             self._selectors.clear()
-            self.generation = changes.generation
+            self.generation, self._token = changes.generation, changes.token
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, acl_ids: frozenset[int]
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        acl_ids: frozenset[int],
+        document_ids: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         with self._lock:
             if not acl_ids or not self._faiss.ntotal:
                 shape = (len(vectors), k)
                 return np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
-            parameters = faiss.SearchParameters(sel=self._selector(acl_ids))
+            selector = self._selector(acl_ids)
+            if document_ids is not None:
+                allowed = self._allowed(acl_ids) & np.isin(self._document_by_id, document_ids)
+                bits = np.packbits(allowed, bitorder="little")
+                selector = faiss.IDSelectorBitmap(bits)
+            parameters = faiss.SearchParameters(sel=selector)
             scores, ids = self._faiss.search(vectors, k, params=parameters)
         return ids, scores
 
@@ -108,6 +130,8 @@ class FaissIndex:
                         file,
                         faiss=faiss.serialize_index(self._faiss),
                         acl_by_id=self._acl_by_id,
+                        document_by_id=self._document_by_id,
+                        token=np.array(self._token),
                         generation=np.int64(self.generation),
                         identity=np.array(self._identity),
                     )
@@ -124,18 +148,32 @@ class FaissIndex:
 
     def _grow(self, size: int) -> None:
         if size > len(self._acl_by_id):
-            grown = np.zeros(max(size, 2 * len(self._acl_by_id)), dtype=np.int32)
-            grown[: len(self._acl_by_id)] = self._acl_by_id
-            self._acl_by_id = grown
+            room = max(size, 2 * len(self._acl_by_id)) - len(self._acl_by_id)
+            self._acl_by_id = np.pad(self._acl_by_id, (0, room))
+            self._document_by_id = np.pad(self._document_by_id, (0, room))
+
+    def _allowed(self, acl_ids: frozenset[int]) -> NDArray[np.bool_]:
+        return np.isin(self._acl_by_id, np.fromiter(acl_ids, dtype=np.int32))
 
     def _selector(self, acl_ids: frozenset[int]) -> faiss.IDSelector:
         if acl_ids not in self._selectors:
             if len(self._selectors) >= _MOST_SELECTORS:
                 self._selectors.clear()
-            allowed = np.isin(self._acl_by_id, np.fromiter(acl_ids, dtype=np.int32))
-            bits = np.packbits(allowed, bitorder="little")
+            bits = np.packbits(self._allowed(acl_ids), bitorder="little")
             self._selectors[acl_ids] = faiss.IDSelectorBitmap(bits)
         return self._selectors[acl_ids]
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a process that was killed while it saved has left behind."""
+    for partial in path.parent.glob(f"{path.name}.*.part"):
+        owner = partial.name.split(".")[-2]
+        try:
+            os.kill(int(owner), 0)
+        except (ProcessLookupError, ValueError):
+            partial.unlink(missing_ok=True)
+        except OSError:
+            continue  # somebody else's, and alive
 
 
 def _check_sums(path: Path) -> None:

@@ -1,51 +1,75 @@
-"""Documents -> catalog and index, in five steps: load, parse, chunk, embed, store.
+"""Documents -> catalog and index: load, parse, chunk, embed, store.
 
 What is stored is decided document by document, so that a document that cannot be read costs itself
 alone; what is committed is a batch of whole documents in one transaction, so that a process killed
-at any moment leaves no half document and the next run takes up where it ended.
+at any moment leaves no half document and the next run takes up where it ended. Parsing runs ahead
+in worker processes while this one embeds.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
-import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from functools import lru_cache
 
-import numpy as np
-
-from rag.catalog import Catalog
-from rag.catalog_rows import NewDocument
+from rag.catalog_rows import KnownDocument, NewDocument, State, Update
 from rag.chunk import chunk_document, embedding_text, place
-from rag.config import RagConfig
-from rag.embed import Embedder
+from rag.config import IngestConfig, RagConfig
 from rag.errors import ParseError, SourceError
+from rag.failures import known_failures, remember_failure
 from rag.knowledge import Knowledge
-from rag.parse import parse
-from rag.schema import EVERYONE, Failure, RawDocument
-from rag.source import within
+from rag.parse_worker import ParserDied, ParserPool
+from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 
-log = logging.getLogger(__name__)
-
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Raised when the parsers' output changes, so that unchanged files are parsed again."""
 _BATCH_CHUNKS = 512
+_WINDOW = 256  # documents looked up in the catalog at a time
+_AHEAD_DOCUMENTS, _AHEAD_BYTES = 64, 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class IngestReport:
-    """What one run did; names in the order in which they were met."""
+    """What one run did."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     unchanged: int = 0
     regrouped: list[str] = field(default_factory=list)
+    """Given to other readers."""
+    relabelled: list[str] = field(default_factory=list)
+    """Given another product, version, label or address."""
     removed: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     chunks: int = 0
     seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the next transaction will hold."""
+
+    new: list[NewDocument] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsing:
+    """A document that is with a parser."""
+
+    raw: RawDocument
+    state: State
+    sha256: str
+    size: int
+    known: KnownDocument | None
+    parsed: Future[ParsedDocument]
 
 
 OnDocument = Callable[[str, int, int], None]
@@ -57,27 +81,30 @@ def ingest(
     items: Sequence[RawDocument | Failure],
     groups: frozenset[str],
     on_document: OnDocument = lambda name, done, total: None,
+    *,
+    source: str = "",
 ) -> IngestReport:
-    """Bring the catalog up to `items`; unchanged documents are skipped by hash.
+    """Bring the catalog up to `items`; unchanged documents are skipped by stamp or hash.
 
-    A document that fails keeps its former version, if there is one. Raises CatalogError when the
-    catalog cannot be written; what was committed by then stays.
+    `groups` may read what its source names no readers of. A document that fails keeps its former
+    version, if there is one. Raises CatalogError when the catalog cannot be written; what was
+    committed by then stays.
     """
     report = IngestReport()
-    groups = groups or frozenset({EVERYONE})  # as the catalog reads it
     started = time.monotonic()
-    batch: list[NewDocument] = []
-    for done, item in enumerate(items, start=1):
-        if isinstance(item, Failure):
-            report.failures.append(item)
+    batch = Batch()
+    done = 0
+    for item in _parsed_ahead(knowledge, items, groups or frozenset({EVERYONE}), source, report):
+        if isinstance(item, Update):
+            batch.updates.append(item)
+        elif isinstance(item, Parsing):
+            _finish(knowledge, item, batch, report)
         else:
-            new = _prepare(knowledge, item, groups, report)
-            if new is not None:
-                batch.append(new)
+            done += 1
+            on_document(item, done, len(items))
         if _is_full(batch, knowledge.config):
             _commit(knowledge, batch, report)
-            batch = []
-        on_document(item.name, done, len(items))
+            batch = Batch()
     _commit(knowledge, batch, report)
     knowledge.refresh()
     knowledge.index.save()
@@ -85,101 +112,131 @@ def ingest(
     return report
 
 
-def prune(
-    knowledge: Knowledge,
-    items: Sequence[RawDocument | Failure],
-    roots: Sequence[str],
-    report: IngestReport,
-) -> None:
-    """Delete documents below `roots` that the source no longer holds."""
-    stale = gone(knowledge.catalog, items, roots)
-    knowledge.catalog.delete(stale.values())
-    report.removed += sorted(stale)
-    knowledge.refresh()
-    knowledge.index.save()
-
-
-def gone(
-    catalog: Catalog, items: Sequence[RawDocument | Failure], roots: Sequence[str]
-) -> dict[str, int]:
-    """URI -> id of documents below `roots` that are not among `items`.
-
-    What lies below a folder that could not be listed is not gone: nobody knows.
-    """
-    present = {item.uri for item in items}
-    unlisted = [item.uri for item in items if isinstance(item, Failure)]
-    return {
-        uri: document_id
-        for uri, document_id in catalog.uris().items()
-        if uri not in present
-        and any(within(uri, root) for root in roots)
-        and not any(within(uri, failed) for failed in unlisted)
-    }
-
-
-def plan(
-    catalog: Catalog,
-    items: Sequence[RawDocument | Failure],
-    roots: Sequence[str],
-    config: RagConfig,
-    groups: frozenset[str],
-) -> IngestReport:
-    """What `ingest`, and `prune` of these roots, would do; documents are read but not parsed."""
-    report = IngestReport(removed=sorted(gone(catalog, items, roots)))
-    groups = groups or frozenset({EVERYONE})
-    for item in items:
-        if isinstance(item, Failure):
-            report.failures.append(item)
-            continue
-        try:
-            sha256 = hashlib.sha256(item.load()).hexdigest()
-        except SourceError as error:
-            report.failures.append(Failure(item.uri, item.name, str(error)))
-            continue
-        known = catalog.known(item.uri)
-        if known is None:
-            report.added.append(item.name)
-        elif (known.sha256, known.recipe) != (sha256, recipe(config)):
-            report.changed.append(item.name)
-        elif known.groups != groups:
-            report.regrouped.append(item.name)
-        else:
-            report.unchanged += 1
-    return report
-
-
 def recipe(config: RagConfig) -> str:
     """What, beside its bytes, decides the chunks of a document."""
+    ocr = ", ocr" if config.ingest.ocr else ""
+    sizes = f"{config.chunk.max_tokens}/{config.chunk.overlap_sentences}"
+    return f"parser {PARSER_VERSION}{ocr}, chunk {sizes}"
+
+
+def state_of(raw: RawDocument, groups: frozenset[str], source: str) -> State:
+    """What a document is to carry beside its text; `groups` hold where its source names none."""
+    readers = groups if raw.groups is None else raw.groups
+    modified = raw.modified.astimezone(UTC) if raw.modified is not None else None
+    return State(readers, source, raw.stamp, raw.metadata, modified)
+
+
+def owner_conflict(known: KnownDocument | None, source: str) -> str | None:
+    """Why this source may not touch the document: it belongs to another one."""
+    owner = known.state.source if known is not None else ""
+    if owner in ("", source):
+        return None
     return (
-        f"parser {PARSER_VERSION}, chunk {config.chunk.max_tokens}/{config.chunk.overlap_sentences}"
+        f"belongs to the source '{owner}', which keeps it up to date: `python -m rag sync {owner}`"
     )
 
 
-def _prepare(
-    knowledge: Knowledge, raw: RawDocument, groups: frozenset[str], report: IngestReport
-) -> NewDocument | None:
-    """Load, parse and chunk one document, unless the catalog already has it as it is."""
-    config = knowledge.config
+def _parsed_ahead(
+    knowledge: Knowledge,
+    items: Sequence[RawDocument | Failure],
+    groups: frozenset[str],
+    source: str,
+    report: IngestReport,
+) -> Iterator[Update | Parsing | str]:
+    """What is to be stored, in order, and the name of each document that is thereby done.
+
+    Keeps the parsers busy with documents that come later while the caller embeds; what they hold
+    is bounded in number and bytes.
+    """
+    waiting: deque[tuple[str, Update | Parsing | None]] = deque()
+    held = 0
+    for start in range(0, len(items), _WINDOW):
+        window = items[start : start + _WINDOW]
+        uris = [item.uri for item in window]
+        known = knowledge.catalog.known(uris)
+        failed = known_failures(knowledge.catalog, uris)
+        for item in window:
+            step = None
+            if isinstance(item, Failure):
+                report.failures.append(item)
+            else:
+                state = state_of(item, groups, source)
+                step = _begin(knowledge, item, state, known.get(item.uri), failed, report)
+            waiting.append((item.name, step))
+            held += step.size if isinstance(step, Parsing) else 0
+            while len(waiting) > _AHEAD_DOCUMENTS or held > _AHEAD_BYTES:
+                name, first = waiting.popleft()
+                held -= first.size if isinstance(first, Parsing) else 0
+                yield from (first, name) if first is not None else (name,)
+    for name, first in waiting:
+        yield from (first, name) if first is not None else (name,)
+
+
+def _begin(
+    knowledge: Knowledge,
+    raw: RawDocument,
+    state: State,
+    known: KnownDocument | None,
+    failed: dict[str, tuple[str, str, str]],
+    report: IngestReport,
+) -> Update | Parsing | None:
+    """Compare one document with what is known of it; load it and hand it to a parser if needed."""
+    if conflict := owner_conflict(known, state.source):
+        report.failures.append(Failure(raw.uri, raw.name, conflict))
+        return None
+    wanted = recipe(knowledge.config)
+    if known and known.recipe == wanted and raw.stamp and raw.stamp == known.state.stamp:
+        return _updated(raw, state, known, report)
     try:
         data = raw.load()
-        sha256 = hashlib.sha256(data).hexdigest()
-        known = knowledge.catalog.known(raw.uri)
-        if known and (known.sha256, known.recipe) == (sha256, recipe(config)):
-            if known.groups == groups:
-                report.unchanged += 1
-            else:
-                knowledge.catalog.set_groups(known.id, groups)
-                report.regrouped.append(raw.name)
-            return None
-        parsed = parse(data, raw.name + raw.suffix)
-    except (SourceError, ParseError) as error:
-        report.failures.append(Failure(raw.uri, raw.name, str(error)))
+    except SourceError as error:
+        return _failed(raw, state, known, str(error), report)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if known and (known.sha256, known.recipe) == (sha256, wanted):
+        return _updated(raw, state, known, report)
+    if failed.get(raw.uri, ("", ""))[:2] == (sha256, wanted):
+        reason = f"{failed[raw.uri][2]} (not tried again until it changes)"
+        return _failed(raw, state, known, reason, report)
+    parsed = _parsers(knowledge.config.ingest).submit(data, raw.name + raw.suffix)
+    return Parsing(raw, state, sha256, len(data), known, parsed)
+
+
+def _updated(
+    raw: RawDocument, state: State, known: KnownDocument, report: IngestReport
+) -> Update | None:
+    """The same bytes: whatever else is new about the document."""
+    if state.groups != known.state.groups:
+        report.regrouped.append(raw.name)
+    elif state.metadata != known.state.metadata:
+        report.relabelled.append(raw.name)
+    else:
+        report.unchanged += 1
+    return Update(known.id, state) if state != known.state else None
+
+
+def _failed(
+    raw: RawDocument, state: State, known: KnownDocument | None, reason: str, report: IngestReport
+) -> Update | None:
+    """The former version stays, but never with readers that its source has since shut out."""
+    report.failures.append(Failure(raw.uri, raw.name, reason))
+    if known is None or known.state.groups == state.groups:
         return None
-    except Exception as error:  # a parser library's own bug: costs this document alone
-        log.warning("parsing %s failed", raw.name, exc_info=True)
-        reason = f"the parser failed: {type(error).__name__}: {error}"
-        report.failures.append(Failure(raw.uri, raw.name, reason))
-        return None
+    report.regrouped.append(raw.name)
+    return Update(known.id, replace(known.state, groups=state.groups))
+
+
+def _finish(knowledge: Knowledge, parsing: Parsing, batch: Batch, report: IngestReport) -> None:
+    """Wait for the parser, then cut the document into passages."""
+    raw, config = parsing.raw, knowledge.config
+    try:
+        parsed = parsing.parsed.result()
+    except ParseError as error:
+        if isinstance(error, ParserDied):
+            key = (parsing.sha256, recipe(config))
+            remember_failure(knowledge.catalog, raw.uri, *key, str(error))
+        update = _failed(raw, parsing.state, parsing.known, str(error), report)
+        batch.updates += [update] if update else []
+        return
     chunks = chunk_document(
         parsed,
         knowledge.embedder.token_starts,
@@ -187,55 +244,51 @@ def _prepare(
         config.chunk.overlap_sentences,
     )
     report.warnings += [(raw.name, warning) for warning in parsed.warnings]
-    (report.changed if known else report.added).append(raw.name)
-    return NewDocument(
-        uri=raw.uri,
-        name=raw.name,
-        sha256=sha256,
-        size=len(data),
-        modified=raw.modified,
-        groups=groups,
-        recipe=recipe(config),
-        parsed=parsed,
-        chunks=chunks,
+    (report.changed if parsing.known else report.added).append(raw.name)
+    state = parsing.state
+    batch.new.append(
+        NewDocument(
+            uri=raw.uri,
+            name=raw.name,
+            sha256=parsing.sha256,
+            size=parsing.size,
+            modified=state.modified,
+            groups=state.groups,
+            recipe=recipe(config),
+            parsed=parsed,
+            chunks=chunks,
+            source=state.source,
+            stamp=state.stamp,
+            metadata=state.metadata,
+        )
     )
 
 
-def _is_full(batch: Sequence[NewDocument], config: RagConfig) -> bool:
-    chunks = sum(len(new.chunks) for new in batch)
-    return len(batch) >= config.ingest.batch_documents or chunks >= _BATCH_CHUNKS
+def _is_full(batch: Batch, config: RagConfig) -> bool:
+    chunks = sum(len(new.chunks) for new in batch.new)
+    many = len(batch.new) >= config.ingest.batch_documents or len(batch.updates) >= _WINDOW
+    return many or chunks >= _BATCH_CHUNKS
 
 
-def _commit(knowledge: Knowledge, batch: Sequence[NewDocument], report: IngestReport) -> None:
+def _commit(knowledge: Knowledge, batch: Batch, report: IngestReport) -> None:
     """Embed all chunks of the batch together (sorted by length there) and store them."""
-    if not batch:
-        return
     texts = [
         embedding_text(place(new.parsed.title, chunk.heading_path), chunk.text)
-        for new in batch
+        for new in batch.new
         for chunk in new.chunks
     ]
     vectors = knowledge.embedder.encode(texts)
-    knowledge.catalog.store(batch, vectors, knowledge.embedder.fingerprint)
+    knowledge.catalog.store(batch.new, vectors, knowledge.embedder.fingerprint, batch.updates)
     report.chunks += len(texts)
 
 
-def reindex(
-    catalog: Catalog, embedder: Embedder, on_chunks: Callable[[int], None] = lambda done: None
-) -> int:
-    """Embed every stored chunk with the configured embedder; how many there were.
+def _parsers(config: IngestConfig) -> ParserPool:
+    return _open_parsers(config.parsers, config.parse_timeout_s, config.parse_memory_mb, config.ocr)
 
-    All vectors are replaced in one transaction at the end: until then the old ones stay in force,
-    and a run that is killed has to be started again. Documents that another process adds meanwhile
-    are taken in as long as the loop has not passed them.
-    """
-    ids: list[int] = []
-    halves = [np.zeros((0, embedder.dimension), dtype=np.float16)]
-    while rows := catalog.chunk_texts(after=ids[-1] if ids else 0, limit=_BATCH_CHUNKS):
-        vectors = embedder.encode([embedding_text(heading, text) for _, heading, text in rows])
-        halves.append(vectors.astype(np.float16))
-        ids += [chunk_id for chunk_id, _, _ in rows]
-        on_chunks(len(ids))
-    # Also without any passage: an emptied catalog still names the embedder it had.
-    catalog.replace_embeddings(ids, np.concatenate(halves), embedder.fingerprint)
-    return len(ids)
+
+@lru_cache
+def _open_parsers(workers: int, timeout_s: float, memory_mb: int, ocr: bool) -> ParserPool:
+    """One pool a process and configuration: starting a parser costs more than most documents."""
+    pool = ParserPool(workers, timeout_s, memory_mb, ocr)
+    atexit.register(pool.close)
+    return pool

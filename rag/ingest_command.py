@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +25,12 @@ from rich.text import Text
 from rag.catalog import Catalog
 from rag.config import RagConfig
 from rag.embed import open_embedder
-from rag.ingest import IngestReport, ingest, plan, prune
-from rag.ingest import reindex as embed_again
+from rag.errors import RagError
+from rag.ingest import IngestReport, ingest
 from rag.knowledge import Knowledge, open_knowledge
+from rag.plan import plan
+from rag.prune import gone, prune
+from rag.reembed import progress, reembed
 from rag.schema import Failure, RawDocument
 from rag.source import FileSource
 
@@ -43,33 +47,61 @@ def run(
     as_json: bool,
 ) -> bool:
     """Ingest `paths` and print a summary; whether every document went in."""
-    source = FileSource(paths, max_bytes=config.ingest.max_file_mb * 1024 * 1024)
+    source = _files(config, paths)
     items = list(source.documents())
     if dry_run:
-        report = plan(Catalog(config), items, source.roots() if remove_gone else (), config, groups)
+        catalog = Catalog(config)
+        stale = gone(catalog, items, source.roots()) if remove_gone else {}
+        report = plan(catalog, items, stale, config, groups)
     else:
-        knowledge = open_knowledge(config)
-        report = ingest_with_bar(knowledge, items, groups, show=not as_json)
-        if remove_gone:
-            prune(knowledge, items, source.roots(), report)
+        report = _take_in(open_knowledge(config), source, items, groups, remove_gone, not as_json)
     if not items:
         nothing = Failure("", ", ".join(map(str, paths)), "holds no documents of a supported kind")
         report.failures.append(nothing)
-    if as_json:
-        print(json.dumps({"dry_run": dry_run, **dataclasses.asdict(report)}, ensure_ascii=False))
-    else:
-        _print_summary(report, dry_run)
+    print_report(report, dry_run=dry_run, as_json=as_json)
     return not report.failures
+
+
+def watch(
+    config: RagConfig,
+    paths: Sequence[Path],
+    groups: frozenset[str],
+    *,
+    remove_gone: bool,
+    as_json: bool,
+) -> None:
+    """Ingest `paths`, then again whenever something below them changes, until interrupted.
+
+    Each pass looks at all files but reads only those whose stamp has changed. Shares mounted over
+    the network tell nobody of changes: there set WATCHFILES_FORCE_POLLING=true.
+    """
+    from watchfiles import watch as changes
+
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise RagError(f"{', '.join(missing)} does not exist: only what is there can be watched")
+    knowledge, source = open_knowledge(config), _files(config, paths)
+    out.print(f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it.", soft_wrap=True)
+    passes = itertools.chain([None], changes(*paths, raise_interrupt=False))
+    for _change in passes:
+        items = list(source.documents())
+        report = _take_in(knowledge, source, items, groups, remove_gone, show=False)
+        if did_something(report) or _change is None:
+            print_report(report, dry_run=False, as_json=as_json)
 
 
 def reindex(config: RagConfig) -> None:
     """Embed everything stored with the configured embedder, with a progress bar."""
     catalog, embedder = Catalog(config), open_embedder(config.embedder)
+    if catalog.embedder() in (None, embedder.fingerprint):
+        out.print(f"Nothing to do: the passages are embedded with {embedder.fingerprint}.")
+        reembed(catalog, embedder)
+        return
+    done, total = progress(catalog)
     with _bar("passages") as bar:
-        task = bar.add_task("embedding", total=catalog.count_chunks(), name="")
-        done = embed_again(catalog, embedder, lambda n: bar.update(task, completed=n))
+        task = bar.add_task("embedding", total=total, completed=done, name="")
+        reembed(catalog, embedder, lambda n: bar.update(task, completed=n))
     open_knowledge(config, embedder).index.save()
-    out.print(f"{done} passages embedded with {embedder.fingerprint}.")
+    out.print(f"{total} passages embedded with {embedder.fingerprint}.")
 
 
 def ingest_with_bar(
@@ -79,7 +111,7 @@ def ingest_with_bar(
     show: bool,
 ) -> IngestReport:
     """`rag.ingest.ingest` behind a progress bar."""
-    with _bar("documents", disable=not show) as bar:
+    with ingest_bar(show) as bar:
         task = bar.add_task("ingesting", total=len(items), name="")
         return ingest(
             knowledge,
@@ -87,6 +119,41 @@ def ingest_with_bar(
             groups,
             lambda name, done, total: bar.update(task, completed=done, name=escape(name[-40:])),
         )
+
+
+def did_something(report: IngestReport) -> bool:
+    """Whether a run changed anything, or has something to complain of."""
+    lists = (report.added, report.changed, report.regrouped, report.relabelled, report.removed)
+    return any(lists) or bool(report.failures)
+
+
+def print_report(report: IngestReport, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **dataclasses.asdict(report)}, ensure_ascii=False))
+    else:
+        _print_summary(report, dry_run)
+
+
+def ingest_bar(show: bool) -> Progress:
+    return _bar("documents", disable=not show)
+
+
+def _files(config: RagConfig, paths: Sequence[Path]) -> FileSource:
+    return FileSource(paths, max_bytes=config.ingest.max_file_mb * 1024 * 1024)
+
+
+def _take_in(
+    knowledge: Knowledge,
+    source: FileSource,
+    items: Sequence[RawDocument | Failure],
+    groups: frozenset[str],
+    remove_gone: bool,
+    show: bool,
+) -> IngestReport:
+    report = ingest_with_bar(knowledge, items, groups, show)
+    if remove_gone:
+        prune(knowledge, items, source.roots(), report)
+    return report
 
 
 class _Rate(ProgressColumn):
@@ -121,6 +188,7 @@ def _print_summary(report: IngestReport, dry_run: bool) -> None:
         f"{would}added": len(report.added),
         f"{would}changed": len(report.changed),
         f"{would}given to other readers": len(report.regrouped),
+        f"{would}described anew": len(report.relabelled),
         f"{would}removed": len(report.removed),
         "unchanged": report.unchanged,
         "failed": len(report.failures),

@@ -1,8 +1,9 @@
 """Bytes to text: one function, dispatching on the suffix, with a parser module per family.
 
 Parsers run no macros, load no external entities, open no network connection and write no files.
-PDF and HTML are parsed by C libraries inside this process: a document crafted against a bug in
-those is not contained here.
+Some of them are C libraries, and documents come from anywhere: ingestion runs this in a process of
+its own (`rag/parse_worker.py`). Parser modules are imported when first needed, as most documents
+need one of them.
 """
 
 from __future__ import annotations
@@ -16,30 +17,34 @@ from rag.parse_text import clean, parse_markdown, parse_plain
 from rag.schema import ParsedDocument
 
 MARKDOWN = frozenset({".md", ".markdown"})
-PLAIN = frozenset({".txt", ".text", ".log", ".rst", ".adoc"})
+PLAIN = frozenset({".txt", ".text", ".log"})
 HTML = frozenset({".html", ".htm"})
-SUPPORTED = MARKDOWN | PLAIN | HTML | {".pdf", ".docx"}
+MARKUP = frozenset({".rst", ".adoc", ".asciidoc"})
+DATA = frozenset({".csv", ".tsv", ".json", ".jsonl"})
+OFFICE = frozenset({".docx", ".pptx", ".xlsx"})
+SUPPORTED = MARKDOWN | PLAIN | HTML | MARKUP | DATA | OFFICE | {".pdf", ".eml"}
 
 _MAX_TITLE = 200
 
 
-def parse(data: bytes, name: str) -> ParsedDocument:
+def parse(data: bytes, name: str, *, ocr: bool = False) -> ParsedDocument:
     """The document as text, or ParseError with a reason that reads on after the document's name.
 
     The suffix of `name` decides the format; content that contradicts it is refused rather than
-    guessed at. Deterministic: the same bytes and name give the same result.
+    guessed at. `ocr` reads scanned PDF pages (extra `ocr`). Deterministic: the same bytes and name
+    give the same result.
     """
     suffix = PurePosixPath(name).suffix.lower()
     if not data:
         raise ParseError("file is empty")
-    document = _parse(data, suffix)
+    document = _parse(data, suffix, ocr)
     if not document.text.strip():
         raise ParseError("holds no text")
     title = " ".join(clean(document.title).split())[:_MAX_TITLE].strip()
     return replace(document, title=title or readable_name(name))
 
 
-def _parse(data: bytes, suffix: str) -> ParsedDocument:
+def _parse(data: bytes, suffix: str, ocr: bool) -> ParsedDocument:
     if suffix in MARKDOWN:
         return parse_markdown(data)
     if suffix in PLAIN:
@@ -51,13 +56,53 @@ def _parse(data: bytes, suffix: str) -> ParsedDocument:
     if suffix == ".pdf":
         from rag.parse_pdf import parse_pdf
 
-        return parse_pdf(data)
+        return parse_pdf(data, ocr=ocr)
+    if suffix == ".eml":
+        from rag.parse_email import parse_email
+
+        return parse_email(data)
+    if suffix in OFFICE:
+        return _parse_office(data, suffix)
+    if suffix in MARKUP:
+        return _parse_markup(data, suffix)
+    if suffix in DATA:
+        return _parse_data(data, suffix)
+    shown = f"{suffix!r} files are" if suffix else "files without a suffix are"
+    raise ParseError(f"{shown} not supported; supported: {', '.join(sorted(SUPPORTED))}")
+
+
+def _parse_office(data: bytes, suffix: str) -> ParsedDocument:
     if suffix == ".docx":
         from rag.parse_docx import parse_docx
 
         return parse_docx(data)
-    shown = f"{suffix!r} files are" if suffix else "files without a suffix are"
-    raise ParseError(f"{shown} not supported; supported: {', '.join(sorted(SUPPORTED))}")
+    if suffix == ".pptx":
+        from rag.parse_pptx import parse_pptx
+
+        return parse_pptx(data)
+    from rag.parse_xlsx import parse_xlsx
+
+    return parse_xlsx(data)
+
+
+def _parse_markup(data: bytes, suffix: str) -> ParsedDocument:
+    if suffix == ".rst":
+        from rag.parse_rst import parse_rst
+
+        return parse_rst(data)
+    from rag.parse_asciidoc import parse_asciidoc
+
+    return parse_asciidoc(data)
+
+
+def _parse_data(data: bytes, suffix: str) -> ParsedDocument:
+    if suffix in (".json", ".jsonl"):
+        from rag.parse_json import parse_json
+
+        return parse_json(data, suffix)
+    from rag.parse_csv import parse_csv
+
+    return parse_csv(data, suffix)
 
 
 def readable_name(name: str) -> str:

@@ -1,23 +1,44 @@
 """Question -> passages: full text and vectors, fused; access decided before either is asked.
 
-Both legs propose candidates; every candidate then gets both scores, so that fusion never has to
-guess a missing one. The fused score is a convex combination of the normalised scores (Bruch et al.,
-"An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 2023), with the weight from
-`retriever.lexical_weight`.
+scope -> both legs for each wording -> fusion -> identifiers -> versions -> near-duplicates ->
+reranker -> spread over documents. Both legs propose candidates; every candidate then gets both
+scores, so that fusion never has to guess a missing one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from rag.catalog import Catalog
+from rag.collapse import collapse, spread
 from rag.config import RetrieverConfig
-from rag.fulltext import score_words, search_words
+from rag.embed import Embedder
+from rag.fulltext import score_words, search_phrases, search_words
+from rag.fusion import combine, fuse
+from rag.index import VectorIndex
 from rag.knowledge import Knowledge
-from rag.schema import Hit
+from rag.rerank import open_reranker, rerank
+from rag.schema import Filters, Hit
+from rag.scope import Scope, open_scope
+from rag.tables import documents
+from rag.versions import asked_versions, matches
+from rag.words import identifiers
+
+_POOL = 40
+"""Passages that are looked at whole, before near-duplicates are collapsed."""
+
+
+@dataclass(slots=True)
+class Legs:
+    """Scores by chunk id: BM25 and cosine."""
+
+    lexical: dict[int, float] = field(default_factory=dict)
+    dense: dict[int, float] = field(default_factory=dict)
 
 
 def retrieve(
@@ -27,65 +48,122 @@ def retrieve(
     k: int,
     *,
     settings: RetrieverConfig | None = None,
+    filters: Filters | None = None,
+    also: Sequence[str] = (),
 ) -> list[Hit]:
-    """The best `k` passages that a caller of these groups may read, best first."""
+    """The best `k` passages that a caller of these groups may read, best first.
+
+    `also` holds other wordings of the same question, such as the follow-up as it was typed beside
+    its rewrite: all are searched, and what several find goes first. Raises RagError.
+    """
     settings = settings or knowledge.config.retriever
-    knowledge.refresh()
-    acl_ids = knowledge.catalog.allowed_acls(groups)
-    lexical: dict[int, float] = {}
-    dense: dict[int, float] = {}
+    embedder, index = knowledge.refresh()
+    catalog, scope = knowledge.catalog, open_scope(knowledge.catalog, groups, filters)
+    wordings = list(dict.fromkeys((question, *also)))
+    legs = [_search(catalog, embedder, index, wording, scope, settings) for wording in wordings]
+    weight = {"lexical": 1.0, "dense": 0.0}.get(settings.mode, settings.lexical_weight)
+    scores = combine([fuse(leg.lexical, leg.dense, weight) for leg in legs], [1.0] * len(legs))
     if settings.mode != "dense":
-        lexical = search_words(
-            knowledge.catalog, question, settings.candidates, acl_ids, settings.heading_weight
-        )
-    if settings.mode != "lexical":
-        vector = knowledge.embedder.encode([question])
-        dense = _nearest(knowledge, vector, settings.candidates, acl_ids)
+        scores = _with_identifiers(catalog, wordings, scores, scope, settings)
+    hits = _pool(catalog, scores, legs, max(_POOL, 3 * k, knowledge.config.reranker.candidates))
+    asked = _asked_versions(catalog, wordings, scope)
+    if asked:
+        hits = _prefer_versions(hits, asked, settings.version_weight)
+    if settings.collapse:
+        hits = collapse(hits, catalog.vectors, asked)
+    reranker = open_reranker(knowledge.config.reranker)
+    if reranker is not None:
+        hits = rerank(reranker, question, hits[: knowledge.config.reranker.candidates])
+    return spread(hits, settings.per_document, k)
+
+
+def _search(
+    catalog: Catalog,
+    embedder: Embedder,
+    index: VectorIndex,
+    question: str,
+    scope: Scope,
+    settings: RetrieverConfig,
+) -> Legs:
+    """Both legs of one wording; in hybrid mode each candidate has both scores."""
+    legs, heading_weight = Legs(), settings.heading_weight
+    if settings.mode != "dense":
+        legs.lexical = search_words(catalog, question, settings.candidates, scope, heading_weight)
+    if settings.mode == "lexical":
+        return legs
+    vector = embedder.encode([question])
+    ids, cosines = index.search(vector, settings.candidates, scope.acl_ids, scope.document_ids)
+    legs.dense = {int(i): float(s) for i, s in zip(ids[0], cosines[0], strict=True) if i >= 0}
     if settings.mode == "hybrid":
-        only_dense, only_lexical = sorted(dense.keys() - lexical), sorted(lexical.keys() - dense)
-        lexical |= score_words(knowledge.catalog, question, only_dense, settings.heading_weight)
-        dense |= _cosines(knowledge, vector, only_lexical)
-    fused = fuse(lexical, dense, _weight(settings))
-    best = sorted(fused, key=lambda i: (-fused[i], i))[:k]
-    passages = knowledge.catalog.passages(best)
+        only_dense = sorted(legs.dense.keys() - legs.lexical)
+        only_lexical = sorted(legs.lexical.keys() - legs.dense)
+        legs.lexical |= score_words(catalog, question, only_dense, heading_weight)
+        legs.dense |= _cosines(catalog, vector, only_lexical)
+    return legs
+
+
+def _cosines(catalog: Catalog, vector: NDArray[np.float32], ids: Sequence[int]) -> dict[int, float]:
+    """Cosine of given passages, from their stored vectors."""
+    stored = catalog.vectors(ids)
+    # Vectors of another length: the embedder is being changed at this very moment.
+    vectors = {i: stored[i] for i in stored if len(stored[i]) == vector.shape[1]}
+    if not vectors:
+        return {}
+    scores = np.stack(list(vectors.values())).astype(np.float32) @ vector[0]
+    return dict(zip(vectors, scores.tolist(), strict=True))
+
+
+def _with_identifiers(
+    catalog: Catalog,
+    wordings: Sequence[str],
+    scores: dict[int, float],
+    scope: Scope,
+    settings: RetrieverConfig,
+) -> dict[int, float]:
+    """Raise what holds an error code or option name of the question, and let it in if missing."""
+    exact = list(dict.fromkeys(token for text in wordings for token in identifiers(text)))
+    if not exact or not settings.identifier_weight:
+        return scores
+    holding = search_phrases(catalog, exact, settings.candidates, scope, settings.heading_weight)
+    raised = {i: scores.get(i, 0.0) + settings.identifier_weight for i in holding}
+    return {**scores, **raised}
+
+
+def _pool(catalog: Catalog, scores: dict[int, float], legs: Sequence[Legs], size: int) -> list[Hit]:
+    best = sorted(scores, key=lambda i: (-scores[i], i))[:size]
+    passages = catalog.passages(best)
     return [
-        replace(passages[i], score=fused[i], lexical=lexical.get(i), dense=dense.get(i))
+        replace(
+            passages[i],
+            score=scores[i],
+            lexical=max((leg.lexical[i] for leg in legs if i in leg.lexical), default=None),
+            dense=max((leg.dense[i] for leg in legs if i in leg.dense), default=None),
+        )
         for i in best
         if i in passages
     ]
 
 
-def fuse(
-    lexical: dict[int, float], dense: dict[int, float], lexical_weight: float
-) -> dict[int, float]:
-    """Convex combination of scores, each divided by the best of its leg; a missing score is 0."""
-    top_lexical = max(lexical.values(), default=0.0)
-    top_dense = max(dense.values(), default=0.0)
-    fused: dict[int, float] = {}
-    for i in lexical.keys() | dense.keys():
-        by_words = lexical.get(i, 0.0) / top_lexical if top_lexical > 0 else 0.0
-        by_meaning = dense.get(i, 0.0) / top_dense if top_dense > 0 else 0.0
-        fused[i] = lexical_weight * by_words + (1 - lexical_weight) * by_meaning
-    return fused
+def _asked_versions(catalog: Catalog, wordings: Sequence[str], scope: Scope) -> tuple[str, ...]:
+    """Versions named in the question that some document of this scope is of."""
+    text = " ".join(wordings)
+    if not any(character.isdigit() for character in text):
+        return ()
+    query = (
+        sa.select(documents.c.version)
+        .where(documents.c.version != "", documents.c.acl_id.in_(scope.acl_ids))
+        .distinct()
+    )
+    with catalog.reading() as connection:
+        return asked_versions(text, [row.version for row in connection.execute(query)])
 
 
-def _weight(settings: RetrieverConfig) -> float:
-    return {"lexical": 1.0, "dense": 0.0}.get(settings.mode, settings.lexical_weight)
-
-
-def _nearest(
-    knowledge: Knowledge, vector: NDArray[np.float32], k: int, acl_ids: frozenset[int]
-) -> dict[int, float]:
-    ids, scores = knowledge.index.search(vector, k, acl_ids)
-    return {int(i): float(s) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0}
-
-
-def _cosines(
-    knowledge: Knowledge, vector: NDArray[np.float32], ids: Sequence[int]
-) -> dict[int, float]:
-    """Cosine of given passages, from their stored vectors."""
-    vectors = knowledge.catalog.vectors(ids)
-    if not vectors:
-        return {}
-    scores = np.stack(list(vectors.values())).astype(np.float32) @ vector[0]
-    return dict(zip(vectors, scores.tolist(), strict=True))
+def _prefer_versions(hits: Sequence[Hit], asked: Sequence[str], weight: float) -> list[Hit]:
+    """Documents of a version asked for go up, those of another one down, the rest stay."""
+    moved = [
+        replace(hit, score=hit.score + (weight if matches(asked, hit.version) else -weight))
+        if hit.version
+        else hit
+        for hit in hits
+    ]
+    return sorted(moved, key=lambda hit: (-hit.score, hit.chunk_id))

@@ -101,6 +101,31 @@ class Document:
     groups: frozenset[str]
     chunks: int
     warnings: tuple[str, ...] = ()
+    source: str = ""
+    """Its name in `configs/sources.yaml`; empty for what was ingested by hand."""
+    product: str = ""
+    version: str = ""
+    labels: tuple[str, ...] = ()
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a search is narrowed to: any of the values of a key, and all the keys given."""
+
+    sources: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    """Compared without regard to case."""
+    versions: tuple[str, ...] = ()
+    """"4.16" stands for 4.16.3, too."""
+    labels: tuple[str, ...] = ()
+    modified_after: datetime | None = None
+    """Inclusive; a document without a date never matches."""
+    modified_before: datetime | None = None
+    """Exclusive."""
+
+    def __bool__(self) -> bool:
+        return self != Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +147,12 @@ class Hit:
     """Cosine similarity to the question, where the dense leg looked at this passage."""
     lexical: float | None = None
     """BM25 (positive, higher is better), where the full-text leg found this passage."""
+    product: str = ""
+    version: str = ""
+    modified: datetime | None = None
+    """Of the document at its source; for live facts the time at which they were seen."""
+    url: str = ""
+    """Where a reader opens the document; empty where that is its URI."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 from rag.errors import SourceError
+from rag.folder_rules import RulesAbove, rules_for
 from rag.parse import SUPPORTED
 from rag.schema import Failure, RawDocument
+from rag.source_config import SourceSection
+from rag.versions import version_in_path
 
 _MB = 1024 * 1024
 
@@ -49,15 +52,22 @@ class FileSource:
     Folders are walked in sorted order, without following symbolic links out of the folder: an
     ingest that runs as a service account must not be talked into reading /etc by a link.
     Hidden entries and office lock files (`~$...`) are skipped. Two hard links to one file are two
-    documents.
+    documents. `described` is what the configuration says of all files; a `.vsage.yaml` beside
+    them goes before it.
     """
 
     def __init__(
-        self, paths: Sequence[Path], *, max_bytes: int, suffixes: frozenset[str] = SUPPORTED
+        self,
+        paths: Sequence[Path],
+        *,
+        max_bytes: int,
+        suffixes: frozenset[str] = SUPPORTED,
+        described: SourceSection | None = None,
     ) -> None:
         self._paths = tuple(paths)
         self._max_bytes = max_bytes
         self._suffixes = suffixes
+        self._described = described or SourceSection()
 
     def roots(self) -> tuple[str, ...]:
         """URI prefixes this source answers for: what lies below and was not seen may be pruned.
@@ -96,13 +106,18 @@ class FileSource:
                 yield Failure(_uri(real), _shown(path.name), self._unsupported(real))
             elif real not in seen:
                 seen.add(real)
-                yield self._file(real, _shown(path.name))
+                try:
+                    rules = rules_for(real.parent)
+                except SourceError as error:
+                    yield Failure(_uri(real), _shown(path.name), str(error))
+                    continue
+                yield self._file(real, _shown(path.name), rules, (real.parent.name,))
 
     def _walk(self, root: Path, seen: set[Path]) -> Iterator[RawDocument | Failure]:
         """Depth first with an explicit stack, as folders can nest deeper than Python recurses."""
-        stack = [root]
+        stack: list[tuple[Path, RulesAbove | None]] = [(root, None)]
         while stack:
-            path = stack.pop()
+            path, above = stack.pop()
             name = _relative(path, root)
             try:
                 is_link = path.is_symlink()
@@ -120,18 +135,25 @@ class FileSource:
             if real in seen:
                 continue
             seen.add(real)
-            if not is_folder:
-                yield self._file(real, _relative(real, root))
-                continue
             try:
-                stack.extend(reversed(_children(real, self._suffixes)))
+                children = _children(real, self._suffixes) if is_folder else []
+                rules = _rules(real, None if is_link else above, is_folder)
+            except SourceError as error:
+                yield Failure(_uri(real, folder=is_folder), name + "/" * is_folder, str(error))
             except OSError as error:
                 shown = "./" if real == root else _relative(real, root) + "/"
                 yield Failure(
                     _uri(real, folder=True), shown, f"folder cannot be listed: {_why(error)}"
                 )
+            else:
+                stack.extend((child, rules) for child in reversed(children))
+                if not is_folder:
+                    folders = (root.name, *real.relative_to(root).parts[:-1])
+                    yield self._file(real, _relative(real, root), rules, folders)
 
-    def _file(self, path: Path, name: str) -> RawDocument | Failure:
+    def _file(
+        self, path: Path, name: str, above: RulesAbove, folders: Sequence[str]
+    ) -> RawDocument | Failure:
         uri = _uri(path)
         try:
             status = os.stat(path)
@@ -145,12 +167,31 @@ class FileSource:
             return Failure(uri, name, _too_large(status.st_size, self._max_bytes))
         if not _readable(path):
             return Failure(uri, name, _PLAIN_WORDS[errno.EACCES])
-        load = partial(_read, path, self._max_bytes)
-        return RawDocument(uri, name, _modified(status.st_mtime), load)
+        rules, described = above.rules, self._described
+        version = rules.version or described.version or version_in_path(folders)
+        return RawDocument(
+            uri,
+            name,
+            _modified(status.st_mtime),
+            partial(_read, path, self._max_bytes),
+            # The change time too: it cannot be set back, as that of modification can.
+            stamp=f"{status.st_size}/{status.st_mtime_ns}/{status.st_ctime_ns}/{status.st_ino}",
+            groups=described.readers if rules.groups is None else frozenset(rules.groups),
+            metadata=described.metadata(
+                version=version, product=rules.product or "", labels=rules.labels or ()
+            ),
+        )
 
     def _unsupported(self, path: Path) -> str:
         what = f"{path.suffix!r} files are" if path.suffix else "files without a suffix are"
         return f"{what} not supported; supported: {', '.join(sorted(self._suffixes))}"
+
+
+def _rules(path: Path, above: RulesAbove | None, is_folder: bool) -> RulesAbove:
+    """In force for a folder or file; `above` None looks at all folders that it lies in."""
+    if not is_folder:
+        return above or rules_for(path.parent)
+    return above.below(path) if above is not None else rules_for(path)
 
 
 def within(uri: str, root: str) -> bool:

@@ -26,6 +26,15 @@ _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
 _MB = 1024 * 1024
 _REDIRECTS = 5
+_LASTING = (
+    httpx.TooManyRedirects,
+    httpx.UnsupportedProtocol,
+    httpx.DecodingError,
+    httpx.InvalidURL,
+    UnicodeError,  # a host name that is none, a header that cannot be sent
+)
+"""Failures that another try would meet again."""
+_FAILURES = (httpx.TransportError, *_LASTING)
 
 _ADVICE = {
     401: "the server asks for other credentials (401): check the source's user and token",
@@ -77,16 +86,20 @@ class PoliteClient:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        follow_redirects: bool = True,
     ) -> None:
+        """`follow_redirects` False: the caller looks at each `location` and `accept`s its status,
+        which a client must do that reads addresses other people wrote."""
         self._config = config
         self._sleep = sleep
         self._pace = threading.Lock()
         self._next = 0.0
+        self._pause = 1 / config.requests_per_second
         self._client = httpx.Client(
             headers={"User-Agent": USER_AGENT, **(headers or {})},
             auth=auth,
             timeout=config.timeout_s,
-            follow_redirects=True,
+            follow_redirects=follow_redirects,
             max_redirects=_REDIRECTS,
             verify=_tls(config),
         )
@@ -105,20 +118,31 @@ class PoliteClient:
     def close(self) -> None:
         self._client.close()
 
+    def slow_down(self, pause_s: float) -> None:
+        """From now on at least so many seconds between two requests, whatever was configured."""
+        with self._pace:
+            longer = max(pause_s, self._pause)
+            self._next += longer - self._pause
+            self._pause = longer
+
     def get(
         self,
         url: str,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
+        wanted: Callable[[httpx.Headers], bool] = lambda headers: True,
     ) -> Answer:
-        """The answer of status 200-299, 304, or one of `accept`. Raises SourceError."""
+        """The answer of status 200-299, 304, or one of `accept`. Raises SourceError.
+
+        Where its headers are not `wanted` the body stays unread, and the content empty.
+        """
         for attempt in range(1, self._config.tries + 1):
             last = attempt == self._config.tries
             try:
-                answer = self._once(url, params, headers)
-            except (httpx.TransportError, httpx.TooManyRedirects) as error:
-                if last or isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
+                answer = self._once(url, params, headers, wanted)
+            except _FAILURES as error:
+                if last or isinstance(error, _LASTING):
                     raise SourceError(_unreachable(url, error, attempt)) from error
                 self._sleep(_back_off(attempt))
                 continue
@@ -130,14 +154,18 @@ class PoliteClient:
         raise AssertionError("the last try returns or raises")
 
     def _once(
-        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+        self,
+        url: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        wanted: Callable[[httpx.Headers], bool],
     ) -> Answer:
         self._wait_for_turn()
         most = self._config.max_file_mb * _MB
         deadline = time.monotonic() + 20 * self._config.timeout_s
         with self._client.stream("GET", url, params=params, headers=headers) as response:
             parts, size = [], 0
-            for part in response.iter_bytes():
+            for part in response.iter_bytes() if wanted(response.headers) else ():
                 parts.append(part)
                 size += len(part)
                 if size > most:
@@ -155,7 +183,7 @@ class PoliteClient:
         with self._pace:
             now = time.monotonic()
             wait, self._next = self._next - now, max(now, self._next)
-            self._next += 1 / self._config.requests_per_second
+            self._next += self._pause
         if wait > 0:
             self._sleep(wait)
 

@@ -23,7 +23,15 @@ facts = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
-    comment="catalog_id, generation, embedder: one row each",
+    comment="catalog_id, generation, embedder, embedder_config, next_embedder: one row each",
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("token", String, nullable=False, comment="random"),
+    comment="tells a catalog restored from a backup from the one that an index file mirrors",
 )
 
 acls = Table(
@@ -52,7 +60,24 @@ documents = Table(
     Column("warnings", JSON, nullable=False),
     Column("page_starts", JSON, nullable=False),
     Column("text", Text, nullable=False, comment="parsed text; chunk spans refer to it"),
+    Column("source", String, nullable=False, comment="name in sources.yaml; '' by hand"),
+    Column("stamp", String, nullable=False, comment="the source's own mark of this version"),
+    Column("product", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("url", String, nullable=False, comment="where a reader opens it; '' for the URI"),
+    Index("documents_by_source", "source"),
     sqlite_autoincrement=True,
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("uri", String, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("recipe", String, nullable=False),
+    Column("reason", String, nullable=False),
+    comment="documents that killed their parser: not tried again until they change",
 )
 
 chunks = Table(
@@ -82,4 +107,12 @@ removed_chunks = Table(
     metadata,
     Column("chunk_id", Integer, primary_key=True, autoincrement=False),
     Column("generation", Integer, nullable=False, index=True, comment="in which it disappeared"),
+)
+
+next_vectors = Table(
+    "next_vectors",
+    metadata,
+    Column("chunk_id", Integer, primary_key=True, autoincrement=False),
+    Column("embedding", LargeBinary, nullable=False, comment="float16, unit length"),
+    comment="by the embedder that is to replace the present one, until all are there",
 )

@@ -26,6 +26,12 @@ GENERIC = frozenset(
 """Words that questions are made of: whether a passage holds them says little."""
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
 _EXACT = re.compile(r"\w*\d[\w.,:/%-]*\w|\d|\w+(?:[._/-]\w+)+|--?\w[\w-]*|\b[A-Z]{2,}\b")
+_IDENTIFIER = re.compile(
+    r"(?<![\w.])(?=[\w./:-]*[A-Za-z])(?=[\w./:-]*[\d._/:-])\w+(?:[._/:-]\w+)+(?!\w)"  # a.b, A-1
+    r"|(?<![\w.])(?=\w*[A-Za-z])(?=\w*\d)\w{4,}(?!\w)"  # 0x80070005, ERR42
+    r"|(?<![\w.-])\d{5,}(?![\w.])"  # a bug's number
+)
+_PLAIN_COMPOUND = re.compile(r"[A-Za-z]+(?:[-/][A-Za-z]+)*")
 _STEMMER = snowballstemmer.stemmer("english")
 
 
@@ -52,6 +58,16 @@ def stems(text: str) -> list[str]:
 def exact_tokens(text: str) -> set[str]:
     """Numbers, versions, option names, flags and acronyms: right only letter for letter."""
     return {match.group().lower().strip(".,:-") for match in _EXACT.finditer(text)} - {""}
+
+
+def identifiers(text: str) -> list[str]:
+    """Option names, error codes, paths and numbers that a passage has to hold letter for letter.
+
+    Versions and plain compounds such as "pass-through" are none.
+    """
+    found = (match.group() for match in _IDENTIFIER.finditer(text))
+    exact = (token for token in found if len(token) > 3 and not _PLAIN_COMPOUND.fullmatch(token))
+    return list(dict.fromkeys(exact))
 
 
 def negations(text: str) -> int:

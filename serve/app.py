@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from guardrails import GuardrailsError
 from rag.errors import RagError
 from serve import http_errors
 from serve.limits import BodyLimits
+from serve.reembedding import Reembedding
 from serve.routes_chat import chat_routes
 from serve.routes_documents import document_routes
 from serve.wiring import Parts
@@ -27,8 +29,11 @@ def create_app(parts: Parts) -> FastAPI:
     """All routes over opened parts; closes the parts when the server stops."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        reembedding = Reembedding(parts.knowledge)
+        app.state.reembedding = reembedding
         yield
+        await asyncio.to_thread(reembedding.stop)
         await parts.close()
 
     # FastAPI's own /docs would load its scripts from a CDN.
@@ -51,12 +56,14 @@ def create_app(parts: Parts) -> FastAPI:
     @app.get("/readyz", tags=["health"], summary="A question could be answered now")
     async def readyz() -> Response:
         try:
-            documents = parts.knowledge.catalog.count()
+            documents = parts.knowledge.catalog.count(parts.groups)
             parts.knowledge.refresh()
             if parts.generator is not None:
                 await parts.generator.check()
         except (RagError, GuardrailsError) as error:
             return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
-        return JSONResponse({"status": "ready", "documents": documents})
+        ready = {"status": "ready", "documents": documents}
+        reembedding = app.state.reembedding.progress()
+        return JSONResponse(ready if reembedding is None else {**ready, "reembedding": reembedding})
 
     return app

@@ -14,14 +14,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from guardrails import Context, Verdict
-from rag.answerable import relevance
+from rag.answerable import closest_documents, relevance
 from rag.draft import Sentence, draft, quote_all
 from rag.evidence import passage_sentences, select_quotes
 from rag.generate import Usage
 from rag.prompt import build_prompt
 from rag.retrieve import retrieve
 from rag.rewrite import standalone_question
-from rag.schema import Hit, Message, Sampling
+from rag.schema import Filters, Hit, Message, Sampling
+from rag.scope import count_documents
 from serve import replies
 from serve.answer import Answer, Citation
 from serve.timing import Timings
@@ -37,6 +38,8 @@ class Question:
     groups: frozenset[str]
     history: tuple[Message, ...] = ()
     adapter: str | None = None
+    filters: Filters | None = None
+    """The documents to answer from; None: all that the caller may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Finished:
     finish_reason: str = "stop"
     query: str = ""
     citations: list[Citation] = field(default_factory=list)
+    closest: list[Hit] = field(default_factory=list)
+    """One passage of each document that is nearest, where none holds the answer."""
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
@@ -79,8 +84,15 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         end.query = await standalone_question(question.text, history, rewriter)
 
     with timings("retrieve"):
-        top_k = config.retriever.top_k
-        hits = await asyncio.to_thread(retrieve, knowledge, end.query, groups, top_k)
+        hits = await asyncio.to_thread(
+            retrieve,
+            knowledge,
+            end.query,
+            groups,
+            config.retriever.top_k,
+            filters=question.filters,
+            also=(question.text,),
+        )
 
     with timings("retrieval_rails"):
         hits = await _clean_hits(parts, hits[: config.prompt.max_passages], end)
@@ -88,8 +100,12 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
     with timings("relevance"):
         held = await asyncio.to_thread(relevance, knowledge.catalog, end.query, hits)
     if held < config.retriever.min_relevance:
-        searched = await asyncio.to_thread(knowledge.catalog.count, groups)
-        async for event in _reply(replies.not_found(end.query, searched), end, timings):
+        searched = await asyncio.to_thread(
+            count_documents, knowledge.catalog, groups, question.filters
+        )
+        end.closest = closest_documents(hits, held)
+        reply = replies.not_found(end.query, searched, end.closest)
+        async for event in _reply(reply, end, timings):
             yield event
         return
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from guardrails import Verdict
+from rag.schema import Hit
 
 
 def blocked(verdict: Verdict) -> str:
@@ -17,17 +21,21 @@ def blocked(verdict: Verdict) -> str:
     )
 
 
-def not_found(query: str, documents: int) -> str:
+def not_found(query: str, documents: int, closest: Sequence[Hit] = ()) -> str:
     if documents == 0:
         return (
             "The knowledge base is empty, so I have nothing to answer from. "
             "Add documents first, for example with `python -m rag ingest docs/kb`."
         )
     which = "its one document" if documents == 1 else f"its {documents} documents"
-    return (
+    said = (
         f"The knowledge base does not hold an answer to that. I searched {which} for "
-        f"“{shorten(query)}”. Try other words, or ask for the missing document to be added."
+        f"“{shorten(query)}”."
     )
+    if closest:
+        titles = ", ".join(f"“{_plain(shorten(hit.title, 80))}”" for hit in closest)
+        said += f" The closest I have: {titles}."
+    return f"{said} Try other words, or ask for the missing document to be added."
 
 
 def nothing_supported(query: str) -> str:
@@ -35,6 +43,11 @@ def nothing_supported(query: str) -> str:
         f"I found passages about “{shorten(query)}”, but no sentence that I can stand behind. "
         "Try a narrower question."
     )
+
+
+def _plain(title: str) -> str:
+    """A title is whatever a document says: nothing in it may act as Markdown."""
+    return re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", title)
 
 
 def shorten(text: str, limit: int = 120) -> str:

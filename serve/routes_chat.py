@@ -19,12 +19,14 @@ from serve.chat import Delta, Finished, Question, chat
 from serve.config import ServeConfig
 from serve.errors import RequestError
 from serve.http_errors import describe, error_body
+from serve.passages import passage
 from serve.schema import (
     AnswerMessage,
     ChatCompletion,
     ChatRequest,
     Choice,
     CitationOut,
+    ClosestOut,
     ErrorOut,
     ModelList,
     ModelOut,
@@ -68,7 +70,7 @@ def chat_routes(parts: Parts) -> APIRouter:
         end = await _until_disconnect(_finish(parts, question), request)
         if end is None:
             return Response(status_code=_CLIENT_GONE)
-        return JSONResponse(_completion(end, body.model).model_dump())
+        return JSONResponse(_completion(end, body.model).model_dump(mode="json"))
 
     return router
 
@@ -97,7 +99,8 @@ def to_question(body: ChatRequest, parts: Parts) -> Question:
             400, f"more than {config.server.max_messages} messages", "invalid_value", "messages"
         )
     history = tuple(_turn(message.role, message.text()) for message in body.messages[:-1])
-    return Question(last.text(), _sampling(body, config), parts.groups, history)
+    filters = body.vsage.filters.filters() if body.vsage and body.vsage.filters else None
+    return Question(last.text(), _sampling(body, config), parts.groups, history, filters=filters)
 
 
 def _turn(role: str, text: str) -> Message:
@@ -166,10 +169,10 @@ async def _server_sent(
                     yield _event({**head, **usage, "choices": [_choice({"content": event.text})]})
                 else:
                     last = _choice({}, event.finish_reason)
-                    vsage = to_vsage(event).model_dump()
+                    vsage = to_vsage(event).model_dump(mode="json")
                     yield _event({**head, **usage, "choices": [last], "vsage": vsage})
                     if include_usage:
-                        counts = _usage(event).model_dump()
+                        counts = _usage(event).model_dump(mode="json")
                         yield _event({**head, "choices": [], "usage": counts})
     except Exception as error:  # the status line is out already: the stream has to say it
         status, message, code = describe(error)
@@ -212,6 +215,10 @@ def to_vsage(end: Finished) -> VsageOut:
     return VsageOut(
         query=end.query,
         citations=[_citation(citation) for citation in end.citations],
+        closest=[
+            ClosestOut(document_id=hit.document_id, title=hit.title, uri=hit.uri, url=hit.url)
+            for hit in end.closest
+        ],
         verdicts=[
             VerdictOut(
                 direction=direction,
@@ -228,18 +235,9 @@ def to_vsage(end: Finished) -> VsageOut:
 
 
 def _citation(citation: Citation) -> CitationOut:
-    hit = citation.hit
     return CitationOut(
         number=citation.number,
-        document_id=hit.document_id,
-        chunk_id=hit.chunk_id,
-        title=hit.title,
-        uri=hit.uri,
-        heading_path=list(hit.heading_path),
-        page=hit.page,
-        start=hit.start,
-        end=hit.end,
-        text=hit.text,
+        **passage(citation.hit),
         support=[
             SupportOut(
                 sentence=item.sentence,

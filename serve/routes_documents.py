@@ -14,6 +14,7 @@ from rag.parse import SUPPORTED
 from rag.retrieve import retrieve
 from rag.schema import Document, Hit, RawDocument
 from serve.errors import RequestError
+from serve.passages import passage
 from serve.schema import (
     DocumentDeleted,
     DocumentList,
@@ -40,7 +41,12 @@ def document_routes(parts: Parts) -> APIRouter:
         timings = Timings()
         with timings("retrieve"):
             hits = await asyncio.to_thread(
-                retrieve, parts.knowledge, body.query, parts.groups, body.top_k
+                retrieve,
+                parts.knowledge,
+                body.query,
+                parts.groups,
+                body.top_k,
+                filters=body.filters.filters() if body.filters else None,
             )
         data = [_hit(hit) for hit in hits]
         return SearchResult(query=body.query, data=data, timings=timings.milliseconds())
@@ -138,21 +144,18 @@ def _document(document: Document, text: str | None = None) -> DocumentOut:
         groups=sorted(document.groups),
         chunks=document.chunks,
         warnings=list(document.warnings),
+        source=document.source,
+        product=document.product,
+        version=document.version,
+        labels=list(document.labels),
+        url=document.url,
         text=text,
     )
 
 
 def _hit(hit: Hit) -> HitOut:
     return HitOut(
-        document_id=hit.document_id,
-        chunk_id=hit.chunk_id,
-        title=hit.title,
-        uri=hit.uri,
-        heading_path=list(hit.heading_path),
-        page=hit.page,
-        start=hit.start,
-        end=hit.end,
-        text=hit.text,
+        **passage(hit),
         score=round(hit.score, 4),
         lexical=None if hit.lexical is None else round(hit.lexical, 4),
         dense=None if hit.dense is None else round(hit.dense, 4),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from serve.schema_docs import describe
+from serve.schema_base import Described, Strict, Text
+from serve.schema_filters import FiltersIn, VsageIn
 
 _UNSUPPORTED_UNLESS: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -25,28 +26,6 @@ _UNSUPPORTED_UNLESS: dict[str, tuple[Any, ...]] = {
     "service_tier": ("auto", "default"),
 }
 """OpenAI's parameters that vSage cannot honour, and the values that ask for nothing of them."""
-
-
-def _well_formed(text: str) -> str:
-    """JSON can spell half a character, which could be neither embedded nor sent back."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds an unpaired surrogate, which is not a character") from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_well_formed)]
-
-
-class Described(BaseModel):
-    """What goes out; its fields are described in `serve.schema_docs`."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
 
 class TextPart(Strict):
@@ -107,6 +86,7 @@ class ChatRequest(Strict):
     )
     user: Text | None = Field(None, description="Accepted and ignored.")
     metadata: dict[Text, Text] | None = Field(None, description="Accepted and ignored.")
+    vsage: VsageIn | None = Field(None, description="vSage's own parameters.")
 
     @model_validator(mode="before")
     @classmethod
@@ -145,7 +125,20 @@ class CitationOut(Described):
     start: int = Field(description="Character span of the passage in the parsed document.")
     end: int
     text: str
+    product: str
+    version: str
+    modified: datetime | None
+    url: str
     support: list[SupportOut]
+
+
+class ClosestOut(Described):
+    """A document near the question, offered where none holds the answer."""
+
+    document_id: int
+    title: str
+    uri: str
+    url: str
 
 
 class VerdictOut(Described):
@@ -164,6 +157,7 @@ class VsageOut(Described):
 
     query: str = Field(description="What was searched for, after rewriting a follow-up.")
     citations: list[CitationOut]
+    closest: list[ClosestOut]
     verdicts: list[VerdictOut]
     timings: dict[str, float] = Field(
         description="Milliseconds a stage, `first_token` and `total` from the request's start.",
@@ -215,6 +209,7 @@ class ModelList(Described):
 class SearchRequest(Strict):
     query: Text = Field(min_length=1, max_length=8000, examples=["licence token folder"])
     top_k: int = Field(8, ge=1, le=100)
+    filters: FiltersIn | None = Field(None, description="Search documents that pass these alone.")
 
 
 class HitOut(Described):
@@ -232,6 +227,10 @@ class HitOut(Described):
     score: float
     lexical: float | None = Field(description="BM25; null where no word is shared.")
     dense: float | None = Field(description="Cosine similarity to the query.")
+    product: str
+    version: str
+    modified: datetime | None
+    url: str
 
 
 class SearchResult(Described):
@@ -255,6 +254,11 @@ class DocumentOut(Described):
     groups: list[str] = Field(description="Who may read it.", examples=[["everyone"]])
     chunks: int
     warnings: list[str]
+    source: str
+    product: str
+    version: str
+    labels: list[str]
+    url: str
     text: str | None = Field(None, description="The parsed text, where it was asked for.")
 
 

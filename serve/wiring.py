@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardrails import Rails, open_rails
-from rag.embed import open_embedder
-from rag.embed_cache import CachedEmbedder
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
 from rag.schema import Message, Sampling
@@ -42,12 +40,15 @@ class Parts:
 
 def open_parts(config: ServeConfig) -> Parts:
     """Load models, open the catalog and the rails. Raises RagError or GuardrailsError."""
-    embedder = CachedEmbedder(open_embedder(config.embedder), config.embedder.cached_vectors)
-    knowledge = open_knowledge(config, embedder)
-    generator = open_generator(config.generator)
-    rails = open_rails(
-        config.guardrails, embed=knowledge.embedder.encode, generate=_plain(generator)
-    )
+    knowledge = open_knowledge(config)
+    try:
+        generator = open_generator(config.generator)
+        rails = open_rails(
+            config.guardrails, embed=knowledge.embedder.encode, generate=_plain(generator)
+        )
+    except BaseException:
+        knowledge.close()
+        raise
     return Parts(config, knowledge, generator, rails)
 
 

@@ -130,6 +130,12 @@ def store(catalog: Catalog, *new: NewDocument, embedder: FakeEmbedder | None = N
     catalog.store(new, embedder.encode(texts), embedder.fingerprint)
 
 
+def stored_ids(catalog: Catalog) -> list[int]:
+    """The ids of all passages, rising."""
+    with catalog.engine.connect() as connection:
+        return list(connection.execute(sa.select(chunks.c.id).order_by(chunks.c.id)).scalars())
+
+
 def assert_whole(catalog: Catalog) -> None:
     """No half document, no chunk without one, and a full-text index that mirrors the chunks."""
     with catalog.engine.connect() as connection:

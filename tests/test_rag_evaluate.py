@@ -20,6 +20,7 @@ from rag.evaluate import (
     read_beir,
     read_history,
     read_questions,
+    read_unanswerable,
 )
 from rag.evaluate_command import Inputs, inputs
 from rag.ingest import ingest
@@ -59,6 +60,9 @@ def test_figures_worked_out_by_hand(knowledge: Knowledge) -> None:
         "hit@1": 0.25,
         "hit@5": 0.5,
         "hit@10": 0.5,
+        "recall@5": 0.5,
+        "recall@10": 0.5,
+        "recall@20": 0.5,
         "mrr@10": pytest.approx((1 + 0.5) / 4, abs=1e-4),
         "ndcg@10": pytest.approx((1 + second) / 4, abs=1e-4),
     }
@@ -70,6 +74,40 @@ def test_grades_weigh_in_ndcg(knowledge: Knowledge) -> None:
     gained, ideal = 1 + 3 / math.log2(3), 3 + 1 / math.log2(3)
     assert means["ndcg@10"] == pytest.approx(gained / ideal, abs=1e-4)
     assert means["mrr@10"] == 1.0
+
+
+def test_recall_counts_every_relevant_document(knowledge: Knowledge) -> None:
+    questions = asked(("zebra", {"often.md": 1, "once.md": 1, "never.md": 1, "gone.md": 1}))
+    means = evaluate(knowledge, questions, PUBLIC)["lexical"]
+    assert (means["hit@5"], means["recall@5"], means["recall@20"]) == (1.0, 0.5, 0.5)
+
+
+def test_recall_looks_at_twenty_documents(tmp_path: Path) -> None:
+    opened = fake_knowledge(tmp_path)
+    # Longer and longer, so that BM25 puts them in the order of their numbers.
+    files = {f"{i:02}.md": "zebra " + "filler " * 10 * (i + 1) + f"word{i}" for i in range(25)}
+    take_in(opened, files)
+    gold = {"00.md": 1, "07.md": 1, "15.md": 1, "24.md": 1}
+    means = evaluate(opened, asked(("zebra", gold)), PUBLIC, modes=["lexical"])["lexical"]
+    assert (means["recall@5"], means["recall@10"], means["recall@20"]) == (0.25, 0.5, 0.75)
+    opened.close()
+
+
+def test_unanswerable_questions_do_not_count_as_misses(knowledge: Knowledge) -> None:
+    steps: list[None] = []
+    questions = asked(("zebra", {"often.md": 1}), ("quagga", {}))
+    means = evaluate(knowledge, questions, PUBLIC, on_question=lambda: steps.append(None))
+    assert means["lexical"]["hit@1"] == 1.0
+    assert len(steps) == 2
+
+
+def test_modes_are_chosen_by_name(knowledge: Knowledge) -> None:
+    questions = asked(("zebra", {"often.md": 1}))
+    assert list(evaluate(knowledge, questions, PUBLIC, modes=["dense"])) == ["dense"]
+    with pytest.raises(EvaluationError, match="'fuzzy' is no mode of search: --modes takes"):
+        evaluate(knowledge, questions, PUBLIC, modes=["dense", "fuzzy"])
+    with pytest.raises(EvaluationError, match="no mode of search is named"):
+        evaluate(knowledge, questions, PUBLIC, modes=[])
 
 
 def test_a_document_counts_once_at_its_best_passage(tmp_path: Path) -> None:
@@ -133,6 +171,55 @@ def test_labelled_questions(labels: Path) -> None:
     assert read_questions(labels) == [first, second]
 
 
+def test_references_and_unanswerable_rows(labels: Path) -> None:
+    lines(
+        labels,
+        {"question": "A?", "gold_docs": ["a"], "answer": "x", "answers": ["y", "x", " ", "z"]},
+        {"question": "B?", "answerable": False, "answer": None},
+        {"question": "C?", "gold_docs": []},
+        {"question": "D?", "gold_docs": ["d"], "answerable": True, "id": None},
+    )
+    first, second, third, fourth = read_questions(labels)
+    assert first.references == ("x", "y", "z")
+    assert [q.answerable for q in (first, second, third, fourth)] == [True, False, False, True]
+    assert fourth.id == "4"
+
+
+def test_every_bad_row_is_listed(labels: Path) -> None:
+    lines(labels, GOOD, "{", {"question": "x"}, GOOD, {**GOOD, "id": "1"}, {**GOOD, "answer": 5})
+    with pytest.raises(EvaluationError) as caught:
+        read_questions(labels)
+    said = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in said] == [f"{labels}:{n}" for n in (2, 3, 5, 6)]
+    assert said[2].endswith("the id '1' stands twice, first in line 1")
+    lines(labels, *["{"] * 1000)
+    with pytest.raises(EvaluationError, match=r"and 950 more bad rows, the last in line 1000$"):
+        read_questions(labels)
+
+
+def test_half_characters_in_labels_become_question_marks(labels: Path) -> None:
+    labels.write_text(r'{"question": "a \ud800 b \u00e9 \ud83d\ude00", "gold_docs": ["\udfff"]}')
+    (question,) = read_questions(labels)
+    assert question.text == "a ? b é 😀"
+    assert question.relevant == {"?": 1}
+
+
+def test_questions_that_cannot_be_answered(labels: Path, tmp_path: Path) -> None:
+    lines(
+        labels, {"question": "A?", "id": 7, "topic": "x"}, {"question": "B?", "answerable": False}
+    )
+    first, second = read_unanswerable(labels)
+    assert (first.id, first.relevant) == ("7", {})
+    assert second.id == "unanswerable-2", "not what a row of the other file is called"
+    lines(labels, {"question": "A?", "gold_docs": ["a.md"]}, {"question": "B?", "answerable": True})
+    with pytest.raises(EvaluationError) as caught:
+        read_unanswerable(labels)
+    assert str(caught.value).count("belongs into --questions") == 2
+    labels.write_text("")
+    with pytest.raises(EvaluationError, match="holds no labelled questions"):
+        read_unanswerable(labels)
+
+
 GOOD = {"question": "A?", "gold_docs": ["a.md"]}
 
 
@@ -149,6 +236,16 @@ GOOD = {"question": "A?", "gold_docs": ["a.md"]}
         ({"question": "x", "gold_docs": {"a.md": 1}}, "must be a list of names"),
         ({"question": "x", "gold_docs": [1]}, "must be a list of names"),
         ({"question": "x", "gold_docs": None}, "must be a list of names"),
+        ({**GOOD, "question": None}, "the question must be a text"),
+        ({**GOOD, "question": " "}, "the question must be a text"),
+        ({**GOOD, "question": ["x"]}, "the question must be a text"),
+        ({**GOOD, "answerable": "no"}, "`answerable` must be true or false"),
+        ({**GOOD, "answerable": False}, "`answerable` is false, yet `gold_docs` names documents"),
+        ({"question": "x", "answerable": True}, "has no 'gold_docs'"),
+        ({**GOOD, "answer": ["x"]}, "`answer` must be a text"),
+        ({**GOOD, "answers": "x"}, "`answers` must be a list"),
+        ({**GOOD, "answers": [5]}, "`answers` a list of texts"),
+        ("[" * 100_000, "nested too deeply"),
         ({**GOOD, "history": [5]}, "history"),
         ({**GOOD, "history": "text"}, "history"),
         ({**GOOD, "history": 5}, "history"),
@@ -240,6 +337,23 @@ def test_a_bad_judgement_is_named_by_file_and_line(beir: tuple[Path, Path], row:
     with pytest.raises(EvaluationError) as caught:
         read_beir(queries, qrels)
     assert str(caught.value).startswith(f"{qrels}:3: needs query id, document id and grade")
+
+
+def test_every_bad_judgement_is_listed(beir: tuple[Path, Path]) -> None:
+    queries, qrels = beir
+    qrels.write_text("q1\td1\t1\nq1\nq1\td1\tx\n")
+    with pytest.raises(EvaluationError) as caught:
+        read_beir(queries, qrels)
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
+        f"{qrels}:2", f"{qrels}:3"
+    ]  # fmt: skip
+
+
+def test_beir_questions_may_carry_answers(beir: tuple[Path, Path]) -> None:
+    queries, qrels = beir
+    lines(queries, {"_id": "q1", "text": "first", "answers": ["x"]})
+    qrels.write_text("q1\td1\t1\n")
+    assert read_beir(queries, qrels)[0].references == ("x",)
 
 
 def test_quotes_in_judgements_are_letters(beir: tuple[Path, Path]) -> None:

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from rag.catalog import Catalog, Changes
 from rag.config import IndexConfig, RagConfig
-from rag.errors import IndexUnavailable
+from rag.errors import EmbedderChanged, IndexUnavailable
 from rag.index import VectorIndex, open_index, refresh
-from rag.ingest import reindex
 from rag.knowledge import open_knowledge
+from rag.reembed import reembed
 from tests.fakes import FakeEmbedder, fake_knowledge, new_document, store, take_in
 
 PROVIDERS = ["faiss"]
 D = 32
 EMBEDDER = FakeEmbedder(D).fingerprint
+DOCUMENTS = 7
 Truth = dict[int, tuple[int, NDArray[np.float16]]]
 
 
@@ -55,9 +56,11 @@ def changes(
     vectors = [vector for _, vector in rows.values()]
     return Changes(
         generation,
+        f"token {generation}",
         np.array(removed or [], dtype=np.int64),
         np.array(list(rows), dtype=np.int64),
         np.array([acl for acl, _ in rows.values()], dtype=np.int64),
+        np.array(list(rows), dtype=np.int64) % DOCUMENTS,
         np.stack(vectors) if vectors else np.zeros((0, D), np.float16),
     )
 
@@ -183,7 +186,7 @@ def test_searches_while_another_thread_applies(open_one: Callable[[], VectorInde
 
 
 def brute(catalog: Catalog) -> Truth:
-    all_ = catalog.changes_since(0, D)
+    all_ = catalog.changes_since(0, EMBEDDER, D)
     rows = zip(all_.added.tolist(), all_.acl_ids.tolist(), all_.vectors, strict=True)
     return {i: (acl, vector) for i, acl, vector in rows}
 
@@ -369,20 +372,21 @@ def test_a_file_newer_than_the_catalog(saved: tuple[RagConfig, bytes], tmp_path:
     assert_recovers(config)
 
 
-def test_another_embedder_needs_a_reindex(saved: tuple[RagConfig, bytes]) -> None:
+def test_another_embedder_needs_a_reembed(saved: tuple[RagConfig, bytes]) -> None:
     config, _ = saved
     other = FakeEmbedder(16)
-    with pytest.raises(IndexUnavailable, match=r"embedded with fake/32.*names fake/16.*reindex"):
+    with pytest.raises(EmbedderChanged, match=r"embedded with fake/32.*names fake/16.*reindex"):
         open_knowledge(config, other)
     catalog = Catalog(config)
     reached: list[int] = []
-    assert reindex(catalog, other, reached.append) == catalog.count_chunks() == other.texts == 60
+    assert reembed(catalog, other, reached.append)
+    assert catalog.count_chunks() == other.texts == 60
     assert reached == [60]
     catalog.close()
     knowledge = open_knowledge(config, other)
     assert len(knowledge.index) == 60
     assert other.texts == 60
-    with pytest.raises(IndexUnavailable, match="reindex"):
+    with pytest.raises(EmbedderChanged, match="reindex"):
         open_knowledge(config, FakeEmbedder())
     knowledge.close()
 
@@ -392,7 +396,7 @@ def test_an_emptied_catalog_can_change_its_embedder(tmp_path: Path) -> None:
     take_in(knowledge, {"a.md": "text"})
     knowledge.catalog.delete(list(knowledge.catalog.uris().values()))
     other = FakeEmbedder(16)
-    assert reindex(knowledge.catalog, other) == 0
+    assert reembed(knowledge.catalog, other)
     knowledge.close()
     knowledge = open_knowledge(knowledge.config, other)
     take_in(knowledge, {"b.md": "text"})
@@ -404,8 +408,8 @@ def test_a_reindex_shows_in_an_index_that_is_open(tmp_path: Path) -> None:
     knowledge = fake_knowledge(tmp_path)
     take_in(knowledge, {"a.md": "text"})
     catalog = Catalog(knowledge.config)
-    reindex(catalog, FakeEmbedder(D, "other/32"))
-    with pytest.raises(IndexUnavailable, match="reindex"):
+    reembed(catalog, FakeEmbedder(D, "other/32"))
+    with pytest.raises(EmbedderChanged, match="reindex"):
         knowledge.refresh()
     catalog.close()
     knowledge.close()

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from rag.catalog import Catalog
 from rag.config import RetrieverConfig
 from rag.fulltext import rarity, score_words, search_words
+from rag.fusion import fuse
 from rag.knowledge import Knowledge
-from rag.retrieve import fuse, retrieve
+from rag.retrieve import retrieve
 from rag.schema import EVERYONE, Hit
-from tests.fakes import PUBLIC, fake_knowledge, new_document, store, take_in
+from rag.scope import Scope, open_scope
+from tests.fakes import PUBLIC, fake_knowledge, new_document, store, stored_ids, take_in
 
 Mode = Literal["hybrid", "lexical", "dense"]
 MODES: tuple[Mode, ...] = ("hybrid", "lexical", "dense")
@@ -120,7 +122,7 @@ def test_k_and_candidates_bound_what_comes(tmp_path: Path) -> None:
     knowledge = fake_knowledge(tmp_path)
     store(knowledge.catalog, *(new_document(f"d{i}", ["same words here"]) for i in range(40)))
     for mode in MODES:
-        settings_ = RetrieverConfig(mode=mode, candidates=10)
+        settings_ = RetrieverConfig(mode=mode, candidates=10, collapse=False)
         for k in (0, 1, 10):
             hits = retrieve(knowledge, "same words", PUBLIC, k, settings=settings_)
             assert [hit.chunk_id for hit in hits] == list(range(1, k + 1)), "ties go by id"
@@ -210,15 +212,15 @@ def test_losing_a_group_takes_effect_at_once(tmp_path: Path) -> None:
 
 
 def test_full_text_scores(toy: Knowledge) -> None:
-    acls = toy.catalog.allowed_acls(PUBLIC)
-    scores = search_words(toy.catalog, "licence lease", 10, acls, 1.0)
+    scope = open_scope(toy.catalog, PUBLIC)
+    scores = search_words(toy.catalog, "licence lease", 10, scope, 1.0)
     assert len(scores) == 1
     assert min(scores.values()) > 0
-    assert search_words(toy.catalog, "licence", 10, frozenset(), 1.0) == {}
+    assert search_words(toy.catalog, "licence", 10, Scope(frozenset()), 1.0) == {}
     assert score_words(toy.catalog, "licence", [], 1.0) == {}
-    every = [row[0] for row in toy.catalog.chunk_texts()]
+    every = stored_ids(toy.catalog)
     assert score_words(toy.catalog, "licence lease", [*every, 999], 1.0) == pytest.approx(scores)
-    heavier = search_words(toy.catalog, "licence lease", 10, acls, 5.0)
+    heavier = search_words(toy.catalog, "licence lease", 10, scope, 5.0)
     assert next(iter(heavier.values())) > next(iter(scores.values()))
 
 

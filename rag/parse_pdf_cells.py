@@ -1,0 +1,253 @@
+"""Words of a PDF page to the fields of a table. Pure but for cutting words that cross a rule.
+
+Three ways, by what the page shows: a grid of rules; rules that only run across, or backgrounds of
+whole rows; and no rules at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rag.parse_pdf_columns import (
+    NARROW_GAP,
+    OVERHANG,
+    WIDE_GAP,
+    column_edges,
+    keeps,
+    pieces,
+    visual_rows,
+)
+from rag.parse_pdf_grid import Grid
+from rag.parse_pdf_layout import Word
+
+Cut = Callable[[Word, float], tuple[Word, Word] | None]
+
+_CROSSED = 0.1
+"""Share of words that may reach over a rule and have to be cut, as cells too narrow have them."""
+_LEAST_CELLS = 0.5
+"""Share of the fields that are cells of their own, in a table however much of it is merged."""
+_MANY_BANDS = 4
+"""As many rows between rules are taken for all there are."""
+
+
+@dataclass(slots=True)
+class Field:
+    """What stands in a row below a column, and in how many columns."""
+
+    words: list[Word]
+    columns: int = 1
+    repeated: bool = False
+    """It spans rows and began in one above."""
+
+
+Row = list[Field | None]
+"""One entry for each column; None where a field to the left reaches over."""
+
+
+@dataclass(slots=True)
+class Table:
+    """Fields by row and column; `xs` are the columns' edges, `tops` the rows' upper edges."""
+
+    xs: tuple[float, ...]
+    rows: list[Row]
+    tops: list[float]
+    bottom: float
+
+    @property
+    def columns(self) -> int:
+        return len(self.xs) - 1
+
+
+def gridded(grid: Grid, words: Sequence[Word], cut: Cut) -> Table | None:
+    """The table in a grid of at least two columns. None for a drawing: there rules
+    cut through words, or boxes stand anywhere and most fields belong to others."""
+    held: dict[tuple[int, int], list[Word]] = {}
+    crossed = 0
+    for word in words:
+        parts = _parts(grid, word, cut)
+        crossed += len(parts) > 1
+        for part in parts:
+            at_row, at_column = _field(grid, part)
+            held.setdefault(grid.owner[at_row][at_column], []).append(part)
+    cells = len({owner for owners in grid.owner for owner in owners})
+    if crossed > max(1, _CROSSED * len(words)) or cells < _LEAST_CELLS * grid.rows * grid.columns:
+        return None
+    table = Table(grid.xs, [], [], grid.ys[-1])
+    for number, owners in enumerate(grid.owner):
+        if not any(held.get(owner) and owner[0] == number for owner in owners):
+            continue
+        row: Row = [
+            Field(held.get(owner, []), owners.count(owner), owner[0] != number)
+            if owner[1] == column
+            else None
+            for column, owner in enumerate(owners)
+        ]
+        row = _unmerged(row, grid.xs)
+        # Few rules across: the rows between them are told from the words.
+        rows = _split_row(row) if grid.rows < _MANY_BANDS else [row]
+        table.rows += rows
+        table.tops += [grid.ys[number], *map(_top, rows[1:])]
+    return table
+
+
+def banded(grid: Grid, words: Sequence[Word]) -> Table | None:
+    """The table between rules that only run across: its columns are where no row has words."""
+    bands = [
+        visual_rows([word for word in words if low <= word.middle < high])
+        for high, low in pairwise(grid.ys)
+    ]
+    width = grid.xs[-1] - grid.xs[0]
+    tables = _table_like(bands, grid.xs[0], width)
+    if tables is None:
+        return None
+    first, last = tables
+    bands, tops = bands[first:last], grid.ys[first:last]
+    edges = column_edges([row for band in bands for row in band], NARROW_GAP)
+    if len(edges) < 3:
+        return None
+    table = Table((grid.xs[0], *edges[1:-1], grid.xs[-1]), [], [], grid.ys[last])
+    if not all(keeps(line, table.xs, NARROW_GAP) for band in bands[1:] for line in band):
+        return None
+    many = len(bands) >= _MANY_BANDS
+    for number, (band, top) in enumerate(zip(bands, tops, strict=True)):
+        if not band:
+            continue
+        row = placed([word for line in band for word in line], table.xs)
+        rows = [row] if many or number == 0 else _split_row(row)
+        table.rows += rows
+        table.tops += [top, *map(_top, rows[1:])]
+    return table
+
+
+def loose(rows: Sequence[Sequence[Word]]) -> Table | None:
+    """The table of rows whose words stand in columns, the first of which is a header."""
+    edges = column_edges(rows, WIDE_GAP)
+    header = pieces(rows[0], WIDE_GAP)
+    if len(edges) < 4 or len(header) != len(edges) - 1:
+        return None
+    table = Table(tuple(edges), [], [], 0.0)
+    for words in rows:
+        row = placed(words, table.xs)
+        first = row[0]
+        if table.rows and not (first and first.words):
+            _append(table.rows[-1], row)
+        else:
+            table.rows.append(row)
+            table.tops.append(_top(row))
+    table.bottom = min(word.base for words in rows for word in words)
+    return table
+
+
+def _unmerged(row: Row, xs: Sequence[float]) -> Row:
+    """The row with a field over several columns as several, where its words keep to them.
+
+    Where every second row has a background there may be no rules in the others.
+    """
+    out = list(row)
+    for column, field in enumerate(row):
+        if field is None or field.columns == 1:
+            continue
+        inner = xs[column : column + field.columns + 1]
+        parts = placed(field.words, inner)
+        held = sum(1 for part in parts if part and part.words)
+        if held > 1 and all(keeps(line, inner, NARROW_GAP) for line in visual_rows(field.words)):
+            for part in parts:
+                assert part is not None
+                part.repeated = field.repeated
+            out[column : column + field.columns] = parts
+    return out
+
+
+def _parts(grid: Grid, word: Word, cut: Cut) -> list[Word]:
+    """The word, cut at the first rule of its row that it crosses, and so on."""
+    row, _ = _field(grid, word)
+    owners = grid.owner[row]
+    for column, x in enumerate(grid.xs[1:-1], start=1):
+        walled = owners[column] != owners[column - 1]
+        if walled and word.left + OVERHANG < x < word.right - OVERHANG:
+            parts = cut(word, x)
+            if parts is not None:
+                return [parts[0], *_parts(grid, parts[1], cut)]
+    return [word]
+
+
+def _field(grid: Grid, word: Word) -> tuple[int, int]:
+    x = min(max((word.left + word.right) / 2, grid.xs[0]), grid.xs[-1])
+    y = min(max(word.middle, grid.ys[-1]), grid.ys[0])
+    found = grid.field(x, y)
+    assert found is not None
+    return found
+
+
+def _table_like(
+    bands: Sequence[Sequence[Sequence[Word]]], left: float, width: float
+) -> tuple[int, int] | None:
+    """The longest run of bands (first, behind the last) without a line of prose in it."""
+    best = (0, 0)
+    first = 0
+    for number, band in enumerate([*bands, None]):
+        if band and not any(_is_prose(row, left, width) for row in band):
+            continue
+        if number - first > best[1] - best[0]:
+            best = (first, number)
+        first = number + 1
+    return best if best[1] - best[0] >= 2 else None
+
+
+def _is_prose(row: Sequence[Word], left: float, width: float) -> bool:
+    """Whether an unbroken line begins at the left edge and takes most of the width."""
+    start, end = pieces(row, NARROW_GAP)[0]
+    return start < left + 0.1 * width and end - start > 0.6 * width
+
+
+def placed(words: Sequence[Word], xs: Sequence[float]) -> Row:
+    """Words by the column that their middle is in."""
+    row: Row = [Field([]) for _ in xs[1:]]
+    for line in visual_rows(words):
+        for word in line:
+            middle = (word.left + word.right) / 2
+            column = sum(1 for x in xs[1:-1] if x <= middle)
+            field = row[column]
+            assert field is not None
+            field.words.append(word)
+    return row
+
+
+def _split_row(row: Row) -> list[Row]:
+    """The rows that stand between two rules: each line with a first cell begins one.
+
+    A row whose cells just have several lines stays one: there, most lines have no first cell.
+    """
+    if any(field is None or field.repeated for field in row) or not (first := row[0]):
+        return [row]
+    lines = visual_rows([word for field in row if field for word in field.words])
+    starts = [line[0].base for line in visual_rows(first.words)]
+    filled = [len(visual_rows(field.words)) for field in row[1:] if field]
+    if len(lines) < 2 or not filled:
+        return [row]
+    # Of a few lines all must be whole rows: a cell of two lines is more common than two rows.
+    least, most = (min(filled), 1.0) if len(lines) < 4 else (max(filled), 0.6)
+    if min(len(starts), least) < most * len(lines):
+        return [row]
+    parts: list[Row] = [[Field([]) for _ in row] for _ in starts]
+    for column, field in enumerate(row):
+        for word in field.words if field else ():
+            at = sum(1 for base in starts[1:] if word.base <= base + 0.5 * word.size)
+            part = parts[at][column]
+            assert part is not None
+            part.words.append(word)
+    return parts
+
+
+def _append(above: Row, row: Row) -> None:
+    for field, more in zip(above, row, strict=True):
+        if field is not None and more is not None:
+            field.words += more.words
+
+
+def _top(row: Row) -> float:
+    return max(
+        (word.base + word.size for field in row if field for word in field.words), default=0.0
+    )

@@ -1,0 +1,77 @@
+"""Words of a PDF page to lines and columns, by where they stand. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import fmean
+
+from rag.parse_pdf_layout import Word
+
+OVERHANG = 2.0
+"""Points by which a word may reach over a column's edge."""
+WIDE_GAP = 1.2
+"""Between columns without rules, in type sizes."""
+NARROW_GAP = 0.45
+"""Between columns below common rules; wider than any space between words."""
+
+
+def visual_rows(words: Sequence[Word]) -> list[list[Word]]:
+    """Words by the line they are written on, from the top; within a line in the page's order."""
+    rows: list[list[Word]] = []
+    order = {id(word): number for number, word in enumerate(words)}
+    for word in sorted(words, key=lambda word: -word.base):
+        if rows and rows[-1][0].base - word.base <= 0.5 * max(rows[-1][0].size, word.size):
+            rows[-1].append(word)
+        else:
+            rows.append([word])
+    for row in rows:
+        row.sort(key=lambda word: order[id(word)])
+    return rows
+
+
+def pieces(row: Sequence[Word], gap: float) -> list[tuple[float, float]]:
+    """(left, right) of the stretches of a line that are no further apart than `gap` type sizes."""
+    found: list[tuple[float, float]] = []
+    for word in sorted(row, key=lambda word: word.left):
+        if found and word.left - found[-1][1] <= gap * word.size:
+            found[-1] = (found[-1][0], max(found[-1][1], word.right))
+        else:
+            found.append((word.left, word.right))
+    return found
+
+
+def column_edges(rows: Sequence[Sequence[Word]], gap: float) -> list[float]:
+    """Where columns begin and end: in the middle of what is free in every row.
+
+    A row of one stretch (a caption, a title over all columns) has no say.
+    """
+    spans = [pieces(row, gap) for row in rows]
+    spans = [row for row in spans if len(row) > 1]
+    covered: list[tuple[float, float]] = []
+    size = fmean(word.size for row in rows for word in row) if rows else 0.0
+    for left, right in sorted(piece for row in spans for piece in row):
+        if covered and left - covered[-1][1] <= gap * size:
+            covered[-1] = (covered[-1][0], max(covered[-1][1], right))
+        else:
+            covered.append((left, right))
+    if not covered:
+        return []
+    inner = [(before[1] + after[0]) / 2 for before, after in pairwise(covered)]
+    return [covered[0][0], *inner, covered[-1][1]]
+
+
+def fits(words: Sequence[Word], xs: Sequence[float]) -> bool:
+    """Whether a line is a row of these columns: several stretches, the first in the first one."""
+    parts = pieces(words, WIDE_GAP)
+    inside = xs[0] - OVERHANG <= parts[0][0] < xs[1] and parts[-1][1] <= xs[-1] + OVERHANG
+    return len(parts) > 1 and inside and keeps(words, xs, WIDE_GAP)
+
+
+def keeps(words: Sequence[Word], xs: Sequence[float], gap: float) -> bool:
+    """Whether none of a line's stretches reaches from one column into the next."""
+    return not any(
+        left + OVERHANG < x < right - OVERHANG
+        for left, right in pieces(words, gap)
+        for x in xs[1:-1]
+    )

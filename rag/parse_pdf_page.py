@@ -1,0 +1,161 @@
+"""The text of one PDF page as pdfium sees it: its lines, and on demand the words of a line.
+
+Places are measured upright, whichever way the page is turned. Lines are cheap, a handful of calls
+into pdfium each; words cost that much each, so only suspected tables ask for them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pypdfium2 import raw
+
+from rag.parse_pdf_drawing import upright
+from rag.parse_pdf_layout import HYPHEN, Line, Word
+from rag.parse_text import clean
+
+_LIGATURES = str.maketrans(
+    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\uf0b7": "•"}
+)
+_MONO = re.compile(rb"mono|courier|consol|menlo|typewriter|cmtt", re.IGNORECASE)
+_BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx", re.IGNORECASE)
+_WORD = re.compile(r"\S+")
+_LINE = re.compile(f"[^\r\n{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
+
+
+class PageText:
+    """The text of an open pdfium page. Use it as a context manager, with pdfium's lock held."""
+
+    def __init__(self, page: Any) -> None:
+        self.box: Sequence[float] = page.get_bbox()
+        self.turn: int = page.get_rotation()
+        self._page = page.get_textpage()
+        count = self._page.count_chars()
+        buffer = (ctypes.c_ushort * (count + 1))()
+        written = raw.FPDFText_GetText(self._page, 0, count, buffer) if count else 0
+        units = bytes(buffer)[: 2 * max(0, written - 1)]
+        self._text = units.decode("utf-16-le", "surrogatepass")
+        self._astral = len(self._text) * 2 != len(units)
+        self._sparse = written - 1 != count
+        """Whether some of pdfium's characters are not in its text: then places differ."""
+
+    def __enter__(self) -> PageText:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._page.close()
+
+    @property
+    def height(self) -> float:
+        left, bottom, right, top = self.box
+        return float(right - left if self.turn in (90, 270) else top - bottom)
+
+    def lines(self) -> Iterator[Line]:
+        """Lines in pdfium's order, each with the place of its first and last character.
+
+        pdfium swallows the break after a divided word; its halves are set apart again here, as they
+        stand on two lines.
+        """
+        for match in _LINE.finditer(self._text):
+            body = match[0].removesuffix(HYPHEN)
+            shown = _shown(body) + HYPHEN * (len(match[0]) > len(body))
+            if shown:
+                yield self._line(shown, match.start(), body)
+
+    def words(self, line: Line) -> list[Word]:
+        """The words of a line that `lines` gave, in its order."""
+        start, end = line.span
+        found = [self._word(match) for match in _WORD.finditer(self._text, start, end)]
+        if found and line.text.endswith(HYPHEN):
+            found[-1] = replace(found[-1], text=found[-1].text + HYPHEN)
+        return [word for word in found if word.text]
+
+    def cut(self, word: Word, x: float) -> tuple[Word, Word] | None:
+        """The word in two parts, left and right of `x`; None where one part would be empty."""
+        end = word.start + word.length
+        middles = [sum(self._edges(at)) / 2 for at in range(word.start, end)]
+        behind = next((i for i, middle in enumerate(middles) if middle > x), word.length)
+        if not 0 < behind < word.length or any(middle <= x for middle in middles[behind:]):
+            return None
+        at = word.start + behind
+        tail = HYPHEN * word.text.endswith(HYPHEN)
+        first, rest = _shown(self._text[word.start : at]), _shown(self._text[at:end]) + tail
+        return (
+            replace(word, text=first, right=x, length=behind),
+            replace(word, text=rest, left=x, start=at, length=word.length - behind),
+        )
+
+    def _line(self, shown: str, start: int, body: str) -> Line:
+        """First and last character give its ends, words between them its size and base line: the
+        median of the three longest, as bullets, footnote marks and words in code type have their
+        own."""
+        longest = sorted(_WORD.finditer(body), key=lambda word: -len(word[0]))[:3]
+        inner = [self._index(start + word.start()) for word in longest] or [self._index(start)]
+        first = self._index(start + len(body) - len(body.lstrip()))
+        last = self._index(start + max(0, len(body.rstrip()) - 1))
+        sizes = sorted((self._size(at), at) for at in inner)
+        size, middle = sizes[len(sizes) // 2]
+        left, base = self._origin(first)[0], self._origin(middle)[1]
+        right = self._char_edges(last)[1]
+        if right < left:  # written from right to left
+            left, right = self._char_edges(last)[0], self._char_edges(first)[1]
+        name, flags = self._font(middle)
+        mono, bold = bool(flags & 1) or _MONO.search(name) is not None, _is_bold(name)
+        return Line(shown, left, right, base, size, mono, bold, (start, start + len(body)))
+
+    def _word(self, match: re.Match[str]) -> Word:
+        first = self._index(match.start())
+        edges = (*self._char_edges(first), *self._edges(match.end() - 1))
+        base, size = self._origin(first)[1], self._size(first)
+        bold = _is_bold(self._font(first)[0])
+        where = (match.start(), len(match[0]))
+        return Word(_shown(match[0]), min(edges), max(edges), base, size, bold, *where)
+
+    def _index(self, place: int) -> int:
+        """pdfium's number of the character at a place of the text. pdfium counts UTF-16 units."""
+        if self._astral:
+            place = len(self._text[:place].encode("utf-16-le", "surrogatepass")) // 2
+        if not self._sparse:
+            return place
+        return max(0, int(raw.FPDFText_GetCharIndexFromTextIndex(self._page, place)))
+
+    def _edges(self, place: int) -> tuple[float, float]:
+        return self._char_edges(self._index(place))
+
+    def _char_edges(self, index: int) -> tuple[float, float]:
+        """How far left and right a character reaches."""
+        left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+        raw.FPDFText_GetCharBox(self._page, index, left, right, bottom, top)
+        one = upright(left.value, bottom.value, self.box, self.turn)
+        other = upright(right.value, top.value, self.box, self.turn)
+        return min(one[0], other[0]), max(one[0], other[0])
+
+    def _origin(self, index: int) -> tuple[float, float]:
+        x, y = ctypes.c_double(), ctypes.c_double()
+        raw.FPDFText_GetCharOrigin(self._page, index, x, y)
+        return upright(x.value, y.value, self.box, self.turn)
+
+    def _size(self, index: int) -> float:
+        """Type size as it appears: the font's size times the scale it is drawn at."""
+        matrix = raw.FS_MATRIX()
+        raw.FPDFText_GetMatrix(self._page, index, matrix)
+        scale = math.hypot(matrix.c, matrix.d) or 1.0
+        return float(raw.FPDFText_GetFontSize(self._page, index) * scale) or 1.0
+
+    def _font(self, index: int) -> tuple[bytes, int]:
+        name, flags = ctypes.create_string_buffer(100), ctypes.c_int()
+        raw.FPDFText_GetFontInfo(self._page, index, name, 100, flags)
+        return name.value, flags.value
+
+
+def _is_bold(font: bytes) -> bool:
+    return _BOLD.search(font) is not None
+
+
+def _shown(text: str) -> str:
+    return " ".join(clean(text).translate(_LIGATURES).split())

@@ -1,0 +1,293 @@
+"""Tables of a PDF page as lines that each stand alone (see `rag/table_rows.py`).
+
+Found are tables with rules or cell backgrounds, merged cells included, and rows of at least three
+aligned columns below a header. What is drawn like a table but holds prose, or nothing, stays text.
+No word is lost or doubled, but for headers and cells that span rows: those come with every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from rag.parse_pdf_cells import Table, banded, gridded, loose, placed
+from rag.parse_pdf_columns import WIDE_GAP, fits, pieces
+from rag.parse_pdf_drawing import Drawing
+from rag.parse_pdf_grid import Grid, find_grids
+from rag.parse_pdf_layout import MARGIN, Line, Word
+from rag.parse_pdf_page import PageText
+from rag.parse_pdf_rows import Header, continued, find_header, is_table, table_lines
+
+_PARTED = 1.5
+"""A gap in a line, in type sizes, that no space between words is."""
+_STRETCHED = 0.53
+"""Width of a character, in type sizes, above which a line may have such gaps."""
+_ROW_GAP = 3.0
+"""Between rows without rules, in type sizes."""
+_NEAR = 1.8
+"""Type sizes within which a row without rules is near to those with."""
+_SAME_COLUMN = 5.0
+"""Points by which the columns of a table's next page may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The table that a page ends with: the next page may go on with it."""
+
+    header: Header
+    xs: tuple[float, ...]
+
+
+def with_tables(
+    text: PageText, lines: Sequence[Line], drawing: Drawing, before: Ending | None
+) -> tuple[list[Line], Ending | None]:
+    """The lines of a page with its tables' lines in the place of what they were made of.
+
+    `before` is what the page before gave as its ending.
+    """
+    pool = _Pool(text, lines)
+    found: list[tuple[int, Table]] = []
+    for grid in find_grids(drawing):
+        inside = pool.inside(grid)
+        words = [word for _, word in inside]
+        if not words:
+            continue
+        table = gridded(grid, words, text.cut) if grid.columns > 1 else banded(grid, words)
+        if table is not None and is_table(table):
+            held = [item for item in inside if table.bottom <= item[1].middle <= table.tops[0]]
+            found.append((pool.take(held), table))
+            _extend(pool, table)
+    found += _loose_tables(pool, drawing)
+    if before is not None:
+        found += _carried_on(pool, before, text.height)
+    return _merged(pool, found, drawing, before, text.height)
+
+
+class _Pool:
+    """The lines of a page, and the words that no table has taken so far."""
+
+    def __init__(self, text: PageText, lines: Sequence[Line]) -> None:
+        self.lines = lines
+        self._text = text
+        self._words: dict[int, list[Word]] = {}
+        self._robbed: set[int] = set()
+
+    def words(self, number: int) -> list[Word]:
+        if number not in self._words:
+            self._words[number] = self._text.words(self.lines[number])
+        return self._words[number]
+
+    def inside(self, grid: Grid) -> list[tuple[int, Word]]:
+        """(number of the line, word) of what stands in a grid."""
+        left, right, top, bottom = grid.xs[0], grid.xs[-1], grid.ys[0], grid.ys[-1]
+        return [
+            (number, word)
+            for number, line in enumerate(self.lines)
+            if bottom - line.size < line.base < top and line.left < right and line.right > left
+            for word in self.words(number)
+            if grid.field((word.left + word.right) / 2, word.middle)
+        ]
+
+    def take(self, found: Sequence[tuple[int, Word]]) -> int:
+        """Remove words; the number of the first line they stood on."""
+        gone = {id(word) for _, word in found}
+        numbers = {number for number, _ in found}
+        for number in numbers:
+            self._words[number] = [word for word in self.words(number) if id(word) not in gone]
+        self._robbed |= numbers
+        return min(numbers)
+
+    def whole(self, number: int) -> bool:
+        return number not in self._robbed
+
+    def rest(self, number: int) -> Line | None:
+        """What is left of a line."""
+        line = self.lines[number]
+        if self.whole(number):
+            return replace(line, parted=True) if self._is_parted(number) else line
+        words = self.words(number)
+        if not words:
+            return None
+        shown = " ".join(word.text for word in words)
+        left, right = min(word.left for word in words), max(word.right for word in words)
+        return replace(line, text=shown, left=left, right=right)
+
+    def _is_parted(self, number: int) -> bool:
+        """Whether a gap in the line ends where one in a line beside it does: they are rows."""
+        own = self._gap_ends(number)
+        beside = [n for n in (number - 1, number + 1) if 0 <= n < len(self.lines)]
+        return any(abs(a - b) < 2 for a in own for n in beside for b in self._gap_ends(n))
+
+    def _gap_ends(self, number: int) -> list[float]:
+        """Where words begin behind a gap that no space between words is, nor behind a bullet."""
+        line = self.lines[number]
+        if not _is_stretched(line):
+            return []
+        return [
+            word.left
+            for before, word in pairwise(self.words(number))
+            if word.left - before.right > _PARTED * word.size
+            and (before.left > line.left + 1 or len(before.text) > 3)
+        ]
+
+
+def _is_stretched(line: Line) -> bool:
+    width = (line.right - line.left) / line.size
+    return " " in line.text and not line.mono and width > _STRETCHED * len(line.text)
+
+
+def _extend(pool: _Pool, table: Table) -> None:
+    """Add rows that stand in the columns just above and below what is ruled.
+
+    Where every second row has a background, the first and the last may have neither rule nor that.
+    """
+    while (row := _next_row(pool, table.tops[0], 1, table.xs)) is not None:
+        table.rows.insert(0, placed(row, table.xs))
+        table.tops.insert(0, row[0].base + row[0].size)
+    while (row := _next_row(pool, table.bottom, -1, table.xs)) is not None:
+        table.rows.append(placed(row, table.xs))
+        table.tops.append(table.bottom)
+        table.bottom = row[0].base - 0.3 * row[0].size
+
+
+def _carried_on(pool: _Pool, before: Ending, height: float) -> list[tuple[int, Table]]:
+    """The rows at the top of a page that go on with a table without rules."""
+    for number in sorted(range(len(pool.lines)), key=lambda n: -pool.lines[n].base):
+        line = pool.lines[number]
+        edge = line.base + 0.25 * line.size
+        if not pool.whole(number):
+            return []
+        row = _next_row(pool, edge, -1, before.xs)
+        if row is not None:
+            bottom = row[0].base - 0.3 * row[0].size
+            table = Table(before.xs, [placed(row, before.xs)], [edge], bottom)
+            _extend(pool, table)
+            return [(number, table)]
+        if line.base < (1 - MARGIN) * height:
+            return []
+    return []
+
+
+def _next_row(pool: _Pool, edge: float, way: int, xs: Sequence[float]) -> list[Word] | None:
+    """The words of the row next to `edge`, taken; `way` is 1 above and -1 below."""
+    near = [
+        number
+        for number, line in enumerate(pool.lines)
+        if pool.whole(number)
+        and not line.mono
+        and 0 <= way * (line.base + 0.25 * line.size - edge) <= _NEAR * line.size
+        and line.left < xs[-1]
+        and line.right > xs[0]
+    ]
+    if not near:
+        return None
+    base = pool.lines[min(near, key=lambda n: abs(pool.lines[n].base - edge))].base
+    row = [n for n in near if abs(pool.lines[n].base - base) < 0.3 * pool.lines[n].size]
+    words = [(number, word) for number in row for word in pool.words(number)]
+    if not fits([word for _, word in words], xs):
+        return None
+    pool.take(words)
+    return [word for _, word in words]
+
+
+def _loose_tables(pool: _Pool, drawing: Drawing) -> list[tuple[int, Table]]:
+    """Tables without rules among the lines that are left."""
+    found = []
+    start = 0
+    while start < len(pool.lines):
+        rows, behind = _loose_run(pool, start)
+        if len(rows) >= 3:
+            table = loose([[word for _, word in row] for row in rows])
+            if table is not None and is_table(table) and _is_sure(find_header(table, drawing)):
+                found.append((pool.take([item for row in rows for item in row]), table))
+        start = behind
+    return found
+
+
+def _is_sure(header: Header) -> bool:
+    return header.styled or header.typed
+
+
+def _loose_run(pool: _Pool, start: int) -> tuple[list[list[tuple[int, Word]]], int]:
+    """Rows that may be a table's, from line `start` on, and the first line behind them."""
+    rows: list[list[tuple[int, Word]]] = []
+    at = start
+    while at < len(pool.lines):
+        row, behind = _line_row(pool, at, first=not rows)
+        words = [word for _, word in row]
+        if not words or not (_goes_on(rows[-1][0][1], words, rows[0]) if rows else _is_head(words)):
+            break
+        rows.append(row)
+        at = behind
+    return rows, max(at, start + 1)
+
+
+def _line_row(pool: _Pool, at: int, first: bool) -> tuple[list[tuple[int, Word]], int]:
+    """The words beside each other at a line's height, and the number of the line behind them."""
+    line = pool.lines[at]
+    behind = at + 1
+    while behind < len(pool.lines) and abs(pool.lines[behind].base - line.base) < 0.3 * line.size:
+        behind += 1
+    numbers = range(at, behind)
+    if line.mono or not all(map(pool.whole, numbers)):
+        return [], behind
+    if first and len(numbers) == 1 and not _is_stretched(line):
+        return [], behind
+    return [(number, word) for number in numbers for word in pool.words(number)], behind
+
+
+def _is_head(words: Sequence[Word]) -> bool:
+    """At least three headings, each with a letter."""
+    parts = pieces(words, WIDE_GAP)
+    named = {
+        number
+        for number, (left, right) in enumerate(parts)
+        for word in words
+        if left <= word.left <= right and any(map(str.isalpha, word.text))
+    }
+    return len(parts) >= 3 and len(named) == len(parts)
+
+
+def _goes_on(above: Word, words: Sequence[Word], head: Sequence[tuple[int, Word]]) -> bool:
+    """Whether the words may be the next row, or go on with a cell that is not a row's first."""
+    gap = above.base - words[0].base
+    if not 0 < gap <= _ROW_GAP * words[0].size:
+        return False
+    parts = pieces(words, WIDE_GAP)
+    second = pieces([word for _, word in head], WIDE_GAP)[1][0]
+    return len(parts) > 1 or parts[0][0] > second - words[0].size
+
+
+def _merged(
+    pool: _Pool,
+    found: Sequence[tuple[int, Table]],
+    drawing: Drawing,
+    before: Ending | None,
+    height: float,
+) -> tuple[list[Line], Ending | None]:
+    rest = [pool.rest(number) for number in range(len(pool.lines))]
+    inner = [line for line in rest if line and MARGIN < line.base / height < 1 - MARGIN]
+    tables: dict[int, list[Table]] = {}
+    for number, table in found:
+        tables.setdefault(number, []).append(table)
+    out: list[Line] = []
+    ending: Ending | None = None
+    lowest = 0.0
+    for number, line in enumerate(rest):
+        for table in sorted(tables.get(number, ()), key=lambda table: -table.tops[0]):
+            header = find_header(table, drawing)
+            at_top = ending is None and not any(line.base > table.tops[0] for line in inner)
+            if before is not None and at_top and _same_columns(before.xs, table.xs):
+                header = continued(header, before.header)
+            out += table_lines(table, header)
+            ending, lowest = Ending(header, table.xs), table.bottom
+        if line is not None:
+            out.append(line)
+    return out, None if any(line.base < lowest for line in inner) else ending
+
+
+def _same_columns(one: Sequence[float], other: Sequence[float]) -> bool:
+    return len(one) == len(other) and all(
+        abs(a - b) <= _SAME_COLUMN for a, b in zip(one, other, strict=True)
+    )

@@ -358,6 +358,47 @@ def evaluate(
 
 
 @app.command()
+def calibrate(
+    overrides: Overrides = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSONL: question, gold_docs, optional history.")
+    ] = None,
+    documents: Annotated[
+        Path | None, typer.Option(help="The folder those names lie below.")
+    ] = None,
+    corpus: Annotated[Path | None, typer.Option(help="BEIR's corpus.jsonl.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="BEIR's queries.jsonl.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="BEIR's qrels.tsv.")] = None,
+    unanswerable: Annotated[
+        Path | None, typer.Option(help="JSONL of questions that the documents cannot answer.")
+    ] = None,
+    keep: Annotated[
+        float, typer.Option(min=0, max=1, help="Least share of answerable questions to answer.")
+    ] = 0.9,
+    limit: Annotated[int, typer.Option(min=0, help="Only the first N questions of each.")] = 0,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Fit the threshold below which vSage says that it does not know.
+
+    Prints, for several values of `retriever.min_relevance`, the share of answerable questions that
+    would be answered and of unanswerable ones that would be refused, and recommends one.
+
+    Example: `python -m rag calibrate --questions tests/data/kb_questions.jsonl --documents docs/kb`
+    """
+    from rag import calibrate_command, evaluate_command
+
+    inputs = evaluate_command.inputs(questions, documents, corpus, queries, qrels)
+    if inputs is None:
+        raise typer.BadParameter(
+            "give --questions and --documents, or --corpus, --queries and --qrels"
+        )
+    calibrate_command.run(
+        _load(config, overrides), inputs, unanswerable, keep=keep, limit=limit, as_json=as_json
+    )
+
+
+@app.command()
 def reindex(overrides: Overrides = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Embed every stored passage again, after `embedder.model` has changed."""
     from rag import ingest_command

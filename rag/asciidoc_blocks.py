@@ -177,11 +177,9 @@ class Blocks:
             return False
         titled = line[0] == "." and len(line) > 1 and line[1] not in ". \t"
         if titled or _STYLE.fullmatch(line):
-            if titled:
-                self._title = line[1:]
-            else:
-                self._style = (self._style + line)[-_LONGEST_STYLE:]
-                self._take_label()
+            self._title = line[1:] if titled else self._title
+            self._style = self._style if titled else (self._style + line)[-_LONGEST_STYLE:]
+            self._take_label()
             if not self._attached:  # what has a title or a style of its own is a list of its own
                 self._markers, self._counts = [], []
         elif match := _MACRO.fullmatch(line):
@@ -204,10 +202,12 @@ class Blocks:
 
     def _item(self, line: str) -> bool:
         match = _ITEM.fullmatch(line)
-        if match is None or (self._paragraph and not self._prefix):
+        if match is None:
             return False
-        self._flush()
         marker = match[1]
+        if self._paragraph and not self._prefix and marker[0] not in "*.":
+            return False  # a line of prose that begins so by chance
+        self._flush()
         kind = "1." if marker[0].isdigit() else "a." if marker[0].isalpha() else marker
         kind = "<>" if marker[0] == "<" else kind
         indent = self._enter(kind)
@@ -222,9 +222,8 @@ class Blocks:
     def _term(self, line: str) -> bool:
         """`term:: definition`, where the definition may stand in the lines below."""
         match = _TERM.search(line)
-        if match is None or not line[: match.start()].strip():
-            return False
-        if self._paragraph and not self._prefix:
+        in_prose = self._paragraph and not self._prefix
+        if match is None or in_prose or not line[: match.start()].strip():
             return False
         self._flush()
         term = self._inline.text(line[: match.start()])
@@ -237,10 +236,8 @@ class Blocks:
         """Go to the list with such markers, a new one inside the others if there is none."""
         self._announce()
         self._attached = False
-        if kind in self._markers:
-            depth = self._markers.index(kind) + 1
-        else:
-            depth = min(len(self._markers), _DEEPEST) + 1
+        known = kind in self._markers
+        depth = 1 + (self._markers.index(kind) if known else min(len(self._markers), _DEEPEST))
         self._markers = [*self._markers[: depth - 1], kind]
         self._counts = [*self._counts[:depth], 0][:depth]
         return "   " * (self._base + depth - 1)

@@ -139,7 +139,7 @@ def _url(match: re.Match[str], keep: Callable[[str], str]) -> str:
     target = match["target"]
     if match["label"] is None:  # a stop behind an address belongs to the sentence
         bare = target.rstrip(".,;:!?)'\"")
-        return keep(link("", bare)) + target[len(bare) :] if len(bare) > 8 else match[0]
+        return keep(link(bare, bare)) + target[len(bare) :] if len(bare) > 8 else match[0]
     return keep(link(_label(match["label"]) or target, target))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from rag.table_rows import carried, document_table
+from rag.table_rows import carried, document_table, parted
 
 _MAX_COLUMNS = 200
 _MAX_COPIES = 20
@@ -35,17 +35,17 @@ def table_lines(
     lines: Sequence[str], style: str, delimiter: str, inline: Callable[[str], str]
 ) -> Iterator[str]:
     """The lines between two `|===` as rows. `style` is what stood in brackets above them."""
+    # A first line with an empty one behind it is a header, though nothing says so.
+    implied = len(lines) > 1 and bool(lines[0].strip()) and not lines[1].strip()
+    has_header = bool(_HEADER.search(style)) or (implied and "noheader" not in style)
     chosen = _FORMAT.search(style)
     kind = chosen[1] if chosen else {",": "csv", ":": "dsv"}.get(delimiter[0], "psv")
     if kind in ("csv", "tsv"):
         rows = _separated(lines, "," if kind == "csv" else "\t")
     else:
         bar = ":" if kind == "dsv" else delimiter[0]
-        rows = _rows(_cells(lines, bar), _columns(lines, style, bar))
+        rows = _rows(_cells(lines, bar), _columns(lines, style, bar), has_header)
     shown = ([_text(cell, inline) for cell in row] for row in rows)
-    # A first line with an empty one behind it is a header, though nothing says so.
-    implied = len(lines) > 1 and bool(lines[0].strip()) and not lines[1].strip()
-    has_header = bool(_HEADER.search(style)) or (implied and "noheader" not in style)
     yield from document_table(list(islice(shown, 1)) if has_header else [], shown)
 
 
@@ -86,18 +86,20 @@ def _cells(lines: Sequence[str], bar: str) -> Iterator[_Cell]:
         yield from [cell] * copies
 
 
-def _rows(cells: Iterator[_Cell], columns: int) -> Iterator[list[str]]:
-    """Cells set into rows; one that spans rows stands in each of them."""
+def _rows(cells: Iterator[_Cell], columns: int, has_header: bool) -> Iterator[list[str]]:
+    """Cells set into rows. One that spans rows stands in each of them; one that spans columns
+    names all of them in a header, and stands in the first elsewhere."""
     reaching: dict[int, tuple[int, str]] = {}
     row: list[str] = []
     for cell in cells:
         for offset in range(min(cell.width, columns - len(row))):
-            shown = "" if offset else cell.text
+            shown = "" if offset and not has_header else cell.text
             reaching[len(row)] = (cell.height - 1, carried(shown))
             row.append(shown)
         row = _filled(row, reaching, columns)
         if len(row) >= columns:
             yield row
+            has_header = False
             row = _filled([], reaching, columns)
             if len(row) >= columns:  # no place for a cell: the spans are wrong
                 reaching, row = {}, []
@@ -115,7 +117,7 @@ def _filled(row: list[str], reaching: dict[int, tuple[int, str]], columns: int) 
 
 
 def _text(cell: str, inline: Callable[[str], str]) -> str:
-    """A cell's lines: paragraphs and items apart, without the marks of blocks."""
+    """A cell's paragraphs and items on one line, without the marks of blocks."""
     parts: list[list[str]] = [[]]
     for line in cell.split("\n"):
         marker = _MARKER.match(line)
@@ -123,4 +125,4 @@ def _text(cell: str, inline: Callable[[str], str]) -> str:
             parts.append([])
         if not _MARKUP.fullmatch(line):
             parts[-1].append(line[marker.end() :] if marker else line)
-    return "\n".join(text for part in parts if (text := inline(" ".join(part))))
+    return parted(inline(" ".join(part)) for part in parts if part)

@@ -13,7 +13,7 @@ from rag.generate import Generator
 from rag.knowledge import Knowledge
 from rag.prompt import build_prompt
 from rag.retrieve import retrieve
-from rag.schema import Hit, Sampling
+from rag.schema import Filters, Hit, Sampling, Wordings
 
 
 @dataclass(slots=True)
@@ -31,10 +31,15 @@ async def ask(
     question: str,
     groups: frozenset[str],
     asked: Asked,
+    *,
+    wordings: Wordings = (),
+    filters: Filters | None = None,
 ) -> AsyncGenerator[str, None]:
     """Pieces of the answer, with `[n]` marks; what they rest on is noted in `asked`."""
     config = knowledge.config
-    hits = retrieve(knowledge, question, groups, config.prompt.max_passages)
+    hits = retrieve(
+        knowledge, question, groups, config.prompt.max_passages, filters=filters, wordings=wordings
+    )
     if relevance(knowledge.catalog, question, hits) < config.retriever.min_relevance:
         asked.found = False
         return

@@ -257,7 +257,8 @@ class Catalog:
         if not batch and not updates:
             return
         halves = iter(vectors.astype(np.float16))
-        with self.writing() as (connection, generation):
+        visible = bool(batch) or any(update.visible for update in updates)
+        with self.writing(visible=visible) as (connection, generation):
             if batch:
                 claim_embedder(connection, embedder)
             for new in batch:

@@ -54,6 +54,7 @@ class KnownDocument:
 class State:
     """What can change of a document without its bytes."""
 
+    name: str
     groups: frozenset[str]
     source: str
     stamp: str
@@ -67,6 +68,8 @@ class Update:
 
     document_id: int
     state: State
+    visible: bool = True
+    """Whether a search could tell; a newer stamp or date alone makes no new generation."""
 
 
 def insert_document(
@@ -149,6 +152,7 @@ def ensure_acl(connection: sa.Connection, groups: frozenset[str]) -> int:
 def update_document(connection: sa.Connection, update: Update, generation: int) -> None:
     state = update.state
     values = {
+        "name": state.name,
         "source": state.source,
         "stamp": state.stamp,
         "modified": state.modified,
@@ -178,14 +182,14 @@ def set_groups(
 def select_known(connection: sa.Connection, uris: Sequence[str]) -> dict[str, KnownDocument]:
     columns = [
         documents.c[name]
-        for name in ("id", "uri", "sha256", "recipe", "source", "stamp", "modified")
+        for name in ("id", "uri", "name", "sha256", "recipe", "source", "stamp", "modified")
     ] + [documents.c[name] for name in ("product", "version", "labels", "url")]
     query = sa.select(*columns, acls.c.groups).join(acls, acls.c.id == documents.c.acl_id)
     found = {}
     for row in connection.execute(query.where(documents.c.uri.in_(uris))):
         metadata = Metadata(row.product, row.version, tuple(row.labels), row.url)
         groups = frozenset(json.loads(row.groups))
-        state = State(groups, row.source, row.stamp, metadata, _aware(row.modified))
+        state = State(row.name, groups, row.source, row.stamp, metadata, _aware(row.modified))
         found[row.uri] = KnownDocument(row.id, row.sha256, row.recipe, state)
     return found
 

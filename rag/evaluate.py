@@ -29,7 +29,8 @@ from rag.evaluate_labels import (
 from rag.generate import Generator
 from rag.knowledge import Knowledge
 from rag.retrieve import retrieve
-from rag.rewrite import standalone_question
+from rag.rewrite import standalone
+from rag.schema import Wordings
 
 __all__ = [
     "DEPTH",
@@ -92,8 +93,9 @@ def evaluate(
     sums = {mode: dict.fromkeys(MEASURES, 0.0) for mode in modes}
     for question in questions:
         if question.answerable:
-            query = asyncio.run(standalone_question(question.text, question.history, generator))
-            for mode, ranking in rank_documents(knowledge, query, groups, settings).items():
+            asked = asyncio.run(standalone(question.text, question.history, generator))
+            rankings = rank_documents(knowledge, asked.query, groups, settings, asked.wordings)
+            for mode, ranking in rankings.items():
                 for name, value in measure_ranking(question.relevant, ranking).items():
                     sums[mode][name] += value
         on_question()
@@ -122,20 +124,27 @@ def rank_documents(
     query: str,
     groups: frozenset[str],
     settings: Mapping[str, RetrieverConfig],
+    wordings: Wordings = (),
 ) -> dict[str, list[RankedDocument]]:
     """Mode -> the best documents, each once, best first."""
     # The question is embedded once for all modes: the knowledge base remembers its vector.
     rankings: dict[str, list[RankedDocument]] = {}
     for mode, these in settings.items():
         same = next((done for done in rankings if settings[done] == these), None)
-        rankings[mode] = rankings[same] if same else _search(knowledge, query, groups, these)
+        rankings[mode] = (
+            rankings[same] if same else _search(knowledge, query, groups, these, wordings)
+        )
     return rankings
 
 
 def _search(
-    knowledge: Knowledge, query: str, groups: frozenset[str], settings: RetrieverConfig
+    knowledge: Knowledge,
+    query: str,
+    groups: frozenset[str],
+    settings: RetrieverConfig,
+    wordings: Wordings,
 ) -> list[RankedDocument]:
-    hits = retrieve(knowledge, query, groups, _PASSAGES, settings=settings)
+    hits = retrieve(knowledge, query, groups, _PASSAGES, settings=settings, wordings=wordings)
     best: dict[str, float] = {}
     for hit in hits:
         best.setdefault(hit.uri, hit.score)

@@ -22,7 +22,7 @@ from rag.draft import claims_something
 from rag.evidence import passage_sentences
 from rag.generate import Generator
 from rag.knowledge import Knowledge
-from rag.schema import Hit
+from rag.schema import Hit, Wordings
 from rag.words import words
 
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -45,7 +45,11 @@ class Answer:
 
 
 async def answer_question(
-    knowledge: Knowledge, generator: Generator | None, query: str, groups: frozenset[str]
+    knowledge: Knowledge,
+    generator: Generator | None,
+    query: str,
+    groups: frozenset[str],
+    wordings: Wordings = (),
 ) -> Answer:
     """Ask as `python -m rag ask` does; `generator` None answers with quotations alone.
 
@@ -55,7 +59,9 @@ async def answer_question(
     sentences: list[str] = []
     first: float | None = None
     start = time.perf_counter()
-    async with aclosing(ask(knowledge, generator, query, groups, asked)) as pieces:
+    async with aclosing(
+        ask(knowledge, generator, query, groups, asked, wordings=wordings)
+    ) as pieces:
         async for piece in pieces:
             first = first or time.perf_counter() - start
             sentences.append(piece)

@@ -22,7 +22,7 @@ from rag.evaluate_run import FoundDocument, KeptAnswer, QuestionResult, Ranking,
 from rag.generate import Generator
 from rag.knowledge import Knowledge
 from rag.retrieve import retrieve
-from rag.rewrite import standalone_question
+from rag.rewrite import Standalone, standalone
 from rag.schema import Hit
 
 _KEPT = 10
@@ -82,7 +82,7 @@ def measure(
     # One event loop for all: a client's connections belong to the loop that they began in.
     with asyncio.Runner() as runner:
         try:
-            _probe(knowledge, _WARM_UP, wanted.groups)
+            _probe(knowledge, Standalone(_WARM_UP, ()), wanted.groups)
             for question in questions:
                 result = _taken_over(kept.get(question.id), question, wanted)
                 if result is None:
@@ -101,11 +101,13 @@ async def _measure(
 ) -> QuestionResult:
     rewriter = wanted.generator if knowledge.config.rewrite.mode == "generator" else None
     try:
-        query = await standalone_question(question.text, question.history, rewriter)
-        estimate, times = _probe(knowledge, query, wanted.groups)
+        asked = await standalone(question.text, question.history, rewriter)
+        estimate, times = _probe(knowledge, asked, wanted.groups)
         answers = {}
         for scope, generator in wanted.answerers.items():
-            answer = await answer_question(knowledge, generator, query, wanted.groups)
+            answer = await answer_question(
+                knowledge, generator, asked.query, wanted.groups, asked.wordings
+            )
             times |= _answer_times(answer, scope)
             answers[scope] = _keep(knowledge, answer, question)
     except GenerationError as error:
@@ -116,36 +118,37 @@ async def _measure(
         history=[turn.content for turn in question.history],
         gold=dict(question.relevant),
         references=list(question.references),
-        query=query,
+        query=asked.query,
         relevance=round(estimate, 4),
-        rankings=_rankings(knowledge, query, question, wanted.groups, settings),
+        rankings=_rankings(knowledge, asked, question, wanted.groups, settings),
         answers=answers,
         times={stage: round(ms, 3) for stage, ms in times.items()},
     )
 
 
 def _probe(
-    knowledge: Knowledge, query: str, groups: frozenset[str]
+    knowledge: Knowledge, asked: Standalone, groups: frozenset[str]
 ) -> tuple[float, dict[str, float]]:
     """The relevance that decides about an answer, and milliseconds by stage on the way to it."""
-    hits, seconds = _timed_search(knowledge, query, groups)
+    hits, seconds = _timed_search(knowledge, asked, groups)
     if knowledge.config.reranker.provider != "none":
-        _, without = _timed_search(_without_reranker(knowledge), query, groups)
+        _, without = _timed_search(_without_reranker(knowledge), asked, groups)
         seconds["rerank"] = max(0.0, seconds["search"] - without["search"])
         seconds["search"] = without["search"]
     start = time.perf_counter()
-    estimate = relevance(knowledge.catalog, query, hits)
+    estimate = relevance(knowledge.catalog, asked.query, hits)
     seconds["relevance"] = time.perf_counter() - start
     return estimate, {stage: value * _MS for stage, value in seconds.items()}
 
 
 def _timed_search(
-    knowledge: Knowledge, query: str, groups: frozenset[str]
+    knowledge: Knowledge, asked: Standalone, groups: frozenset[str]
 ) -> tuple[list[Hit], dict[str, float]]:
     embedder = TimedEmbedder(knowledge.embedder)
     timed = with_embedder(knowledge, embedder)
     start = time.perf_counter()
-    hits = retrieve(timed, query, groups, knowledge.config.prompt.max_passages)
+    most = knowledge.config.prompt.max_passages
+    hits = retrieve(timed, asked.query, groups, most, wordings=asked.wordings)
     seconds = {"search": time.perf_counter() - start - embedder.seconds}
     return hits, {"embed_question": embedder.seconds, **seconds} if embedder.seconds else seconds
 
@@ -158,7 +161,7 @@ def _without_reranker(knowledge: Knowledge) -> Knowledge:
 
 def _rankings(
     knowledge: Knowledge,
-    query: str,
+    asked: Standalone,
     question: LabelledQuestion,
     groups: frozenset[str],
     settings: Mapping[str, RetrieverConfig],
@@ -167,7 +170,8 @@ def _rankings(
     if not question.answerable:
         return {}
     found = {}
-    for mode, ranking in rank_documents(knowledge, query, groups, settings).items():
+    every = rank_documents(knowledge, asked.query, groups, settings, asked.wordings)
+    for mode, ranking in every.items():
         ranks = [rank for rank, item in enumerate(ranking, 1) if item.name in question.relevant]
         found[mode] = Ranking(
             documents=[

@@ -44,7 +44,7 @@ class IngestReport:
     regrouped: list[str] = field(default_factory=list)
     """Given to other readers."""
     relabelled: list[str] = field(default_factory=list)
-    """Given another product, version, label or address."""
+    """Given another name, product, version, label or address."""
     removed: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -123,7 +123,7 @@ def state_of(raw: RawDocument, groups: frozenset[str], source: str) -> State:
     """What a document is to carry beside its text; `groups` hold where its source names none."""
     readers = groups if raw.groups is None else raw.groups
     modified = raw.modified.astimezone(UTC) if raw.modified is not None else None
-    return State(readers, source, raw.stamp, raw.metadata, modified)
+    return State(raw.name, readers, source, raw.stamp, raw.metadata, modified)
 
 
 def owner_conflict(known: KnownDocument | None, source: str) -> str | None:
@@ -132,8 +132,54 @@ def owner_conflict(known: KnownDocument | None, source: str) -> str | None:
     if owner in ("", source):
         return None
     return (
-        f"belongs to the source '{owner}', which keeps it up to date: `python -m rag sync {owner}`"
+        f"belongs to the source '{owner}', which keeps it up to date: `python -m rag sync {owner}`; "
+        f"if there is no such source any more: `python -m rag sync --forget {owner}`"
     )
+
+
+def attempt(config: RagConfig) -> str:
+    """What, beside its bytes, decides whether a document kills its parser."""
+    limits = f"{config.ingest.parse_timeout_s:g} s, {config.ingest.parse_memory_mb} MB"
+    return f"{recipe(config)}, {limits}"
+
+
+def note_same_bytes(
+    raw: RawDocument, state: State, known: KnownDocument, report: IngestReport
+) -> Update | None:
+    """The same bytes: whatever else is new about the document."""
+    if state.groups != known.state.groups:
+        report.regrouped.append(raw.name)
+    elif (state.metadata, state.name) != (known.state.metadata, known.state.name):
+        report.relabelled.append(raw.name)
+    else:
+        report.unchanged += 1
+    if state == known.state:
+        return None
+    unseen = replace(known.state, stamp=state.stamp, modified=state.modified)
+    return Update(known.id, state, visible=state != unseen)
+
+
+def note_failed(
+    raw: RawDocument, state: State, known: KnownDocument | None, reason: str, report: IngestReport
+) -> Update | None:
+    """The former version stays, but only for readers of both: its source may have shut out some,
+    and may have let in others because the text that they now see is another one."""
+    report.failures.append(Failure(raw.uri, raw.name, reason))
+    readers = _readers_of_both(known.state.groups, state.groups) if known else frozenset()
+    if known is None or known.state.groups == readers:
+        return None
+    report.regrouped.append(raw.name)
+    return Update(known.id, replace(known.state, groups=readers))
+
+
+def tried_before(reason: str) -> str:
+    return f"{reason} (not tried again until it changes)"
+
+
+def _readers_of_both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    if EVERYONE in one:
+        return other
+    return one if EVERYONE in other else one & other
 
 
 def _parsed_ahead(
@@ -186,43 +232,18 @@ def _begin(
         return None
     wanted = recipe(knowledge.config)
     if known and known.recipe == wanted and raw.stamp and raw.stamp == known.state.stamp:
-        return _updated(raw, state, known, report)
+        return note_same_bytes(raw, state, known, report)
     try:
         data = raw.load()
     except SourceError as error:
-        return _failed(raw, state, known, str(error), report)
+        return note_failed(raw, state, known, str(error), report)
     sha256 = hashlib.sha256(data).hexdigest()
     if known and (known.sha256, known.recipe) == (sha256, wanted):
-        return _updated(raw, state, known, report)
-    if failed.get(raw.uri, ("", ""))[:2] == (sha256, wanted):
-        reason = f"{failed[raw.uri][2]} (not tried again until it changes)"
-        return _failed(raw, state, known, reason, report)
+        return note_same_bytes(raw, state, known, report)
+    if failed.get(raw.uri, ("", ""))[:2] == (sha256, attempt(knowledge.config)):
+        return note_failed(raw, state, known, tried_before(failed[raw.uri][2]), report)
     parsed = _parsers(knowledge.config.ingest).submit(data, raw.name + raw.suffix)
     return Parsing(raw, state, sha256, len(data), known, parsed)
-
-
-def _updated(
-    raw: RawDocument, state: State, known: KnownDocument, report: IngestReport
-) -> Update | None:
-    """The same bytes: whatever else is new about the document."""
-    if state.groups != known.state.groups:
-        report.regrouped.append(raw.name)
-    elif state.metadata != known.state.metadata:
-        report.relabelled.append(raw.name)
-    else:
-        report.unchanged += 1
-    return Update(known.id, state) if state != known.state else None
-
-
-def _failed(
-    raw: RawDocument, state: State, known: KnownDocument | None, reason: str, report: IngestReport
-) -> Update | None:
-    """The former version stays, but never with readers that its source has since shut out."""
-    report.failures.append(Failure(raw.uri, raw.name, reason))
-    if known is None or known.state.groups == state.groups:
-        return None
-    report.regrouped.append(raw.name)
-    return Update(known.id, replace(known.state, groups=state.groups))
 
 
 def _finish(knowledge: Knowledge, parsing: Parsing, batch: Batch, report: IngestReport) -> None:
@@ -232,9 +253,9 @@ def _finish(knowledge: Knowledge, parsing: Parsing, batch: Batch, report: Ingest
         parsed = parsing.parsed.result()
     except ParseError as error:
         if isinstance(error, ParserDied):
-            key = (parsing.sha256, recipe(config))
+            key = (parsing.sha256, attempt(config))
             remember_failure(knowledge.catalog, raw.uri, *key, str(error))
-        update = _failed(raw, parsing.state, parsing.known, str(error), report)
+        update = note_failed(raw, parsing.state, parsing.known, str(error), report)
         batch.updates += [update] if update else []
         return
     chunks = chunk_document(

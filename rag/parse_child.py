@@ -31,7 +31,7 @@ REQUEST = Struct(">IQ")
 """Bytes of the name, bytes of the document; both follow."""
 ANSWER = Struct(">Q")
 """Bytes of the JSON that follows: one key of `document`, `refused`, `failed` or `starved`, and
-`retire` where the process should be replaced."""
+`retire` where the process should be replaced. 0 is no answer yet, but a sign of progress."""
 MAX_ANSWER = 512 * 1024 * 1024
 """Bytes."""
 
@@ -49,6 +49,8 @@ def main(memory_mb: int, timeout_s: float, ocr: bool) -> None:
     requests, answers = _take_streams()
     _die_with_parent()
     _limit(memory_mb)
+    if ocr:
+        _report_pages(answers, timeout_s)
     while request := _read(requests):
         _set_alarm(timeout_s + _GRACE_S)
         answer = _answer(*request, ocr)
@@ -133,6 +135,18 @@ def _write(answers: BufferedWriter, answer: dict[str, Any]) -> None:
     answers.write(ANSWER.pack(len(payload)))
     answers.write(payload)
     answers.flush()
+
+
+def _report_pages(answers: BufferedWriter, timeout_s: float) -> None:
+    """Let the time count from the last page that OCR read: a long scan is no hang."""
+    from rag.parse_ocr import watch
+
+    def report() -> None:
+        answers.write(ANSWER.pack(0))
+        answers.flush()
+        _set_alarm(timeout_s + _GRACE_S)
+
+    watch(report)
 
 
 def _set_alarm(seconds: float) -> None:

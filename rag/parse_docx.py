@@ -18,7 +18,7 @@ from rag.parse_text import markdown_title
 from rag.schema import ParsedDocument
 from rag.zip_guard import Package, checked_title
 
-_WORD = Package("Word document", ".docx", "word/", "the word processor", 40)
+_WORD = Package("Word document", ".docx", "word/", "the word processor", 40, strict=True)
 
 _STYLES = """
 p[style-name='Title'] => h1:fresh

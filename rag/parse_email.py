@@ -207,7 +207,8 @@ def _read_text(part: Message, reading: _Reading) -> str:
     text = clean(text)
     if str(part.get_param("format", "")).lower() == "flowed":
         text = re.sub(r"(?<=[^\s>-]) \n(?=[^\s>])", " ", text)
-    return re.sub(r"\n{3,}", "\n\n", _unwrapped(text)).strip()
+    text = "\n".join(line.rstrip() for line in _unwrapped(text).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
 def _decoded(data: bytes, charset: str | None) -> tuple[str, tuple[str, ...]]:

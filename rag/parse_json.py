@@ -24,6 +24,7 @@ _MAX_SIZE_MB = 50
 _DEEPEST = 60
 _LONGEST_TITLE = 200
 _HEADING_LEVELS = 2
+_LINES = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ def parse_json(data: bytes, suffix: str) -> ParsedDocument:
     Raises ParseError naming line and column of what is no JSON, and for what is too deep or large.
     """
     text, warnings = decode(data)
-    media = "application/jsonl" if suffix == ".jsonl" else "application/json"
+    media = "application/jsonl" if suffix in _LINES else "application/json"
     try:
-        title, lines = _json_lines(text) if suffix == ".jsonl" else _json(text)
+        title, lines = _json_lines(text) if suffix in _LINES else _json(text)
         found, whole = limited(lines, _MAX_TEXT)
     except RecursionError as error:
         raise ParseError("nests its values too deeply: flatten it") from error

@@ -86,7 +86,7 @@ def gridded(grid: Grid, words: Sequence[Word], cut: Cut) -> Table | None:
         ]
         row = _unmerged(row, grid.xs)
         # Few rules across: the rows between them are told from the words.
-        rows = _split_row(row) if grid.rows < _MANY_BANDS else [row]
+        rows = _split_row(row, grid.xs) if grid.rows < _MANY_BANDS else [row]
         table.rows += rows
         table.tops += [grid.ys[number], *map(_top, rows[1:])]
     return table
@@ -115,7 +115,7 @@ def banded(grid: Grid, words: Sequence[Word]) -> Table | None:
         if not band:
             continue
         row = placed([word for line in band for word in line], table.xs)
-        rows = [row] if many or number == 0 else _split_row(row)
+        rows = [row] if many or number == 0 else _split_row(row, table.xs)
         table.rows += rows
         table.tops += [top, *map(_top, rows[1:])]
     return table
@@ -127,16 +127,14 @@ def loose(rows: Sequence[Sequence[Word]]) -> Table | None:
     header = pieces(rows[0], WIDE_GAP)
     if len(edges) < 4 or len(header) != len(edges) - 1:
         return None
-    table = Table(tuple(edges), [], [], 0.0)
-    for words in rows:
+    table = Table(tuple(edges), [], [], min(word.base for words in rows for word in words))
+    for words, starts in zip(rows, _row_starts(rows, table.xs), strict=True):
         row = placed(words, table.xs)
-        first = row[0]
-        if table.rows and not (first and first.words):
-            _append(table.rows[-1], row)
-        else:
+        if starts:
             table.rows.append(row)
             table.tops.append(_top(row))
-    table.bottom = min(word.base for words in rows for word in words)
+        else:
+            _append(table.rows[-1], row)
     return table
 
 
@@ -215,30 +213,57 @@ def placed(words: Sequence[Word], xs: Sequence[float]) -> Row:
     return row
 
 
-def _split_row(row: Row) -> list[Row]:
-    """The rows that stand between two rules: each line with a first cell begins one.
-
-    A row whose cells just have several lines stays one: there, most lines have no first cell.
-    """
-    if any(field is None or field.repeated for field in row) or not (first := row[0]):
+def _split_row(row: Row, xs: Sequence[float]) -> list[Row]:
+    """The rows that stand between two rules, told from the words."""
+    fields = [field for field in row if field is not None and not field.repeated]
+    lines = visual_rows([word for field in fields for word in field.words])
+    if len(fields) < len(row) or not _are_rows(lines, xs):
         return [row]
-    lines = visual_rows([word for field in row if field for word in field.words])
-    starts = [line[0].base for line in visual_rows(first.words)]
-    filled = [len(visual_rows(field.words)) for field in row[1:] if field]
-    if len(lines) < 2 or not filled:
-        return [row]
-    # Of a few lines all must be whole rows: a cell of two lines is more common than two rows.
-    least, most = (min(filled), 1.0) if len(lines) < 4 else (max(filled), 0.6)
-    if min(len(starts), least) < most * len(lines):
-        return [row]
-    parts: list[Row] = [[Field([]) for _ in row] for _ in starts]
-    for column, field in enumerate(row):
-        for word in field.words if field else ():
-            at = sum(1 for base in starts[1:] if word.base <= base + 0.5 * word.size)
-            part = parts[at][column]
-            assert part is not None
-            part.words.append(word)
+    parts: list[Row] = []
+    for line, starts in zip(lines, _row_starts(lines, xs), strict=True):
+        if starts:
+            parts.append(placed(line, xs))
+        else:
+            _append(parts[-1], placed(line, xs))
     return parts
+
+
+def _are_rows(lines: Sequence[Sequence[Word]], xs: Sequence[float]) -> bool:
+    """Whether lines are rows, and not the lines of one row's cells."""
+    filled = [_filled(line, xs) for line in lines]
+    firsts = [number for number, columns in enumerate(filled) if 0 in columns]
+    if len(firsts) < 2:
+        return False
+    if len(lines) < 4:  # a cell of two lines is more common than a row without a rule
+        return all(len(columns) == len(xs) - 1 for columns in filled)
+    if len(firsts) < len(lines):
+        return firsts != list(range(len(firsts)))  # else just the first cell has several lines
+    return sum(1 for columns in filled if len(columns) > 1) > 0.6 * len(lines)
+
+
+def _row_starts(lines: Sequence[Sequence[Word]], xs: Sequence[float]) -> list[bool]:
+    """Whether each line begins a row or goes on with cells of the one above.
+
+    A row has a first cell, or else most others; where some lines are closer together than others,
+    those of a row are.
+    """
+    gaps = [above[0].base - line[0].base for above, line in pairwise(lines)]
+    uneven = bool(gaps) and max(gaps) > 1.3 * min(gaps)
+    apart = (min(gaps) + max(gaps)) / 2 if gaps else 0.0
+    starts = [True]
+    for gap, line in zip(gaps, lines[1:], strict=True):
+        filled, columns = _filled(line, xs), len(xs) - 1
+        close = uneven and gap < apart
+        if 0 in filled:
+            starts.append(not (close and len(filled) <= columns / 2))
+        else:
+            starts.append(not close and len(filled) >= max(2, columns - 1))
+    return starts
+
+
+def _filled(line: Sequence[Word], xs: Sequence[float]) -> set[int]:
+    """The columns that a line has words in."""
+    return {number for number, field in enumerate(placed(line, xs)) if field and field.words}
 
 
 def _append(above: Row, row: Row) -> None:

@@ -62,10 +62,10 @@ def column_edges(rows: Sequence[Sequence[Word]], gap: float) -> list[float]:
 
 
 def fits(words: Sequence[Word], xs: Sequence[float]) -> bool:
-    """Whether a line is a row of these columns: several stretches, the first in the first one."""
-    parts = pieces(words, WIDE_GAP)
+    """Whether a line is a row of these columns: it stands in several, the first among them."""
+    parts = pieces(words, NARROW_GAP)
     inside = xs[0] - OVERHANG <= parts[0][0] < xs[1] and parts[-1][1] <= xs[-1] + OVERHANG
-    return len(parts) > 1 and inside and keeps(words, xs, WIDE_GAP)
+    return inside and parts[-1][0] > xs[1] - OVERHANG and keeps(words, xs, NARROW_GAP)
 
 
 def keeps(words: Sequence[Word], xs: Sequence[float], gap: float) -> bool:

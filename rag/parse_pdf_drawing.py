@@ -7,6 +7,7 @@ side of a frame or of a cell's background. Curves, slanted lines and pictures ar
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,9 +17,12 @@ from pypdfium2 import raw
 
 _MAX_PATHS = 5_000
 _MAX_POINTS = 30_000
-"""Beyond either the page is taken for a map or a plot, and its rules are not looked at."""
+_MAX_OBJECTS = 200_000
+"""Beyond any of them the page is taken for a map or a plot, and its rules are not looked at."""
 _MAX_DEPTH = 4
 """Of groups (form objects) in groups."""
+_OUTLINES = 50
+"""So many paths may be a text drawn as outlines."""
 _STRAIGHT = 0.7
 """Points by which the ends of an upright edge may differ."""
 _THIN = 3.0
@@ -66,13 +70,27 @@ class _TooMuch(Exception):
 def read_drawing(page: Any, box: Sequence[float], turn: int) -> Drawing:
     """The drawing of a pdfium page; empty where there is too much of it."""
     drawing = Drawing()
-    budget = [_MAX_PATHS, _MAX_POINTS]
+    budget = [_MAX_PATHS, _MAX_POINTS, _MAX_OBJECTS]
     try:
         for path, matrix in _paths(page, budget):
             _add_path(drawing, path, matrix, box, turn, budget)
     except _TooMuch:
         return Drawing()
     return drawing
+
+
+def is_blank(page: Any) -> bool:
+    return bool(raw.FPDFPage_CountObjects(page) == 0)
+
+
+def shows_something(page: Any) -> bool:
+    """Whether a page without text may show some: as a picture, as outlines, in a font that does not
+    say which characters it draws."""
+    kinds = Counter(
+        raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page, index))
+        for index in range(raw.FPDFPage_CountObjects(page))
+    )
+    return kinds.total() > kinds[raw.FPDF_PAGEOBJ_PATH] or kinds.total() >= _OUTLINES
 
 
 def upright(x: float, y: float, box: Sequence[float], turn: int) -> tuple[float, float]:
@@ -93,6 +111,9 @@ def _paths(page: Any, budget: list[int]) -> Iterator[tuple[Any, Matrix]]:
     def walk(count: int, get: Any, holder: Any, outer: Matrix, depth: int) -> Iterator[Any]:
         for index in range(count):
             item = get(holder, index)
+            budget[2] -= 1
+            if budget[2] < 0:
+                raise _TooMuch
             kind = raw.FPDFPageObj_GetType(item)
             if kind == raw.FPDF_PAGEOBJ_PATH:
                 budget[0] -= 1

@@ -7,12 +7,14 @@ of a wide table may be taken for such lines and end up in one paragraph, in the 
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 HYPHEN = "\ufffe"
 """What pdfium puts where a word was divided at the end of a line, in place of hyphen and break."""
@@ -20,13 +22,9 @@ HYPHEN = "\ufffe"
 MARGIN = 0.12
 """Share of the page's height, at top and bottom, in which running lines stand."""
 _ITEM = re.compile(r"(?:[•◦▪‣●○■–—*-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s")
-_PAGE_NUMBER = re.compile(r"\b(?:\d{1,6}|[ivxlc]{1,8})\b")
-_AHEAD = re.compile(r"#(-?\d+)#")
-"""In a running line's key: how much its page number is ahead of the page's place in the file."""
-_ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
-_RUNNING = 0.4
-"""Share of the pages, from the first with a line to the last, that have it; left and right pages
-may alternate."""
+_DENSE = re.compile(
+    "[\u2e80-\u2fdf\u3000-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]"
+)
 _BROKEN_WORD = re.compile(r"\w-$")
 _SUSPENDED = re.compile(r"(?:and|or|to|und|oder|bis)\b")
 """What follows the hyphen in '32- and 64-bit'."""
@@ -79,41 +77,8 @@ class Page:
 
     lines: tuple[Line, ...]
     height: float
-
-
-def without_running_lines(pages: Sequence[Page]) -> list[Page]:
-    """The pages without headers and footers that stand on most of them, or on most of a chapter.
-
-    Only lines in the outer margins, in no larger type than the page's own, that come at the same
-    height with the same words. A number may differ if it counts as the pages do: 'Error 7' above
-    a page is a running line only where the next page says 'Error 8'.
-    """
-    usual = median_size([line for page in pages for line in page.lines])
-    edges = [_edge_lines(page, usual) for page in pages]
-    stands_on: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for number, edge in enumerate(edges):
-        for key in {key for line in edge for key in _running_keys(line, number)}:
-            stands_on[key].append(number)
-    filled = [0, *accumulate(1 if page.lines else 0 for page in pages)]
-    running = {
-        key
-        for key, on in stands_on.items()
-        if len(on) >= max(3, _RUNNING * (filled[on[-1] + 1] - filled[on[0]]))
-    }
-    if not running:
-        return list(pages)
-    ahead = {match[1] for key, _ in running if (match := _AHEAD.search(key))}
-    kept = []
-    for number, (page, edge) in enumerate(zip(pages, edges, strict=True)):
-        drop = {
-            id(line)
-            for line in edge
-            for key in _running_keys(line, number)
-            # Alone at the foot of a chapter's first page the number may be where no other has it.
-            if key in running or ((alone := _AHEAD.fullmatch(key[0])) and alone[1] in ahead)
-        }
-        kept.append(replace(page, lines=tuple(line for line in page.lines if id(line) not in drop)))
-    return kept
+    origin: Literal["text", "ocr", "blank", "unread"] = "text"
+    """`blank` shows nothing, `unread` is damaged."""
 
 
 def vocabulary(pages: Iterable[Page]) -> Counter[str]:
@@ -133,6 +98,7 @@ def page_text(page: Page, words: Counter[str]) -> str:
     if not lines:
         return ""
     tight = 1.25 * _pitch(lines)
+    columns = _Columns(lines)
     gaps = [above.base - line.base for above, line in pairwise(lines)]
     out = [lines[0].text]
     block_right = lines[0].right
@@ -144,8 +110,8 @@ def page_text(page: Page, words: Counter[str]) -> str:
             out.append("\n" + line.text)
         elif above.text.endswith(HYPHEN):
             out.append(line.text)
-        elif (near and _is_forced(above, line, _column_right(lines, line, block_right))) or (
-            gaps[at] < 0 and _goes_on(above, line, lines)  # in the next column
+        elif (near and _is_forced(above, line, columns.right(line, block_right))) or (
+            gaps[at] < 0 and _goes_on(above, line, columns)  # in the next column
         ):
             out.append(_joint(above.text, line.text) + line.text)
         elif near or (_is_even(gaps, at, line) and not (above.row or line.row)):
@@ -161,7 +127,11 @@ def page_texts(pages: Sequence[Page], words: Counter[str]) -> Iterator[tuple[str
     texts = [page_text(page, words) for page in pages]
     for number, (text, page) in enumerate(zip(texts, pages, strict=True)):
         behind = pages[number + 1].lines[:1] if number + 1 < len(pages) else ()
-        if not page.lines or not behind or not _goes_on(page.lines[-1], behind[0], page.lines):
+        if (
+            not page.lines
+            or not behind
+            or not _goes_on(page.lines[-1], behind[0], _Columns(page.lines))
+        ):
             yield text, "\n\n"
         elif text.endswith("-") and text[-2:-1].isalpha():
             head, tail = re.findall(r"[\w-]*$", text[:-1])[0], re.findall(r"\w*", behind[0].text)[0]
@@ -171,23 +141,29 @@ def page_texts(pages: Sequence[Page], words: Counter[str]) -> Iterator[tuple[str
             yield text, _joint(text, behind[0].text)
 
 
-def _goes_on(above: Line, line: Line, lines: Sequence[Line]) -> bool:
+def _goes_on(above: Line, line: Line, columns: _Columns) -> bool:
     """Whether a sentence goes on from the end of a column or page to the start of the next: its
-    line is as long as others of its column, among `lines`, and not its last."""
+    line is as long as others of its column."""
     prose = not (above.row or line.row or above.mono or line.mono) and _same_size(above, line)
     if not prose or above.text[-1:] in ".!?:;" or not line.text[:1].islower():
         return False
-    size = above.size
-    peers = [other.right for other in lines if abs(other.left - above.left) < size]
-    return len(peers) > 2 and above.right > max(peers) - 6 * size
+    count, right = columns.reach(above)
+    return count > 2 and above.right > right - 6 * above.size
 
 
 def _joint(above: str, below: str) -> str:
     """What stands between two lines of a paragraph: nothing in a name or address broken in two."""
+    if is_dense(above[-1:]) and is_dense(below[:1]):
+        return ""
     if _BROKEN_WORD.search(above):
         return " " if _SUSPENDED.match(below) else ""
     broken = _BROKEN_URL.search(above) and not below[:1].isupper()
     return "" if broken and "://" not in below.split(" ", 1)[0] else " "
+
+
+def is_dense(character: str) -> bool:
+    """Whether it belongs to a script that has no spaces between words (Chinese, Japanese)."""
+    return _DENSE.match(character) is not None
 
 
 def _is_even(gaps: Sequence[float], at: int, line: Line) -> bool:
@@ -214,43 +190,6 @@ def mend_hyphens(text: str, words: Counter[str]) -> str:
     return re.sub(rf"([\w-]*){HYPHEN}(?=(\w*))", mended, text)
 
 
-def _edge_lines(page: Page, usual: float) -> list[Line]:
-    """Lines in the outer margins. A page with nothing else has no running lines: a title page."""
-    top = (1 - MARGIN) * page.height
-    low = MARGIN * page.height
-    largest = 1.1 * max(usual, median_size(page.lines))
-    edge = [line for line in page.lines if line.base > top or line.base < low]
-    if len(edge) == len(page.lines):
-        return []
-    return [line for line in edge if line.size <= largest]
-
-
-def _running_keys(line: Line, number: int) -> list[tuple[str, int]]:
-    """What a line has in common with its like on other pages: its words and height, with each of
-    its numbers as it is or as its distance to the page's."""
-    words = " ".join(line.text.lower().split())
-    height = round(line.base / 3)
-    found = list(_PAGE_NUMBER.finditer(words))
-    keys = [(words, height)]
-    for match in [*found[:1], *found[1:][-1:]]:
-        ahead = (_number(match[0]) or 0) - number
-        keys.append((f"{words[: match.start()]}#{ahead}#{words[match.end() :]}", height))
-    return keys
-
-
-def _number(figures: str) -> int | None:
-    """The value of a number in arabic or roman figures."""
-    if figures.isdecimal():
-        return int(figures)
-    values = [_ROMAN[figure] for figure in figures]
-    return sum(-value if value < max(values[at:]) else value for at, value in enumerate(values))
-
-
-def median_size(lines: Sequence[Line]) -> float:
-    """The usual type size."""
-    return median(line.size for line in lines) if lines else 0.0
-
-
 def _pitch(lines: Sequence[Line]) -> float:
     """The usual distance between lines of the page, for the commonest type size."""
     size = Counter(round(line.size, 1) for line in lines).most_common(1)[0][0]
@@ -266,18 +205,38 @@ def _same_size(above: Line, line: Line) -> bool:
     return abs(above.size - line.size) <= 0.08 * max(above.size, line.size)
 
 
-def _column_right(lines: Sequence[Line], line: Line, block_right: float) -> float:
-    """Where the column that `line` stands in ends, as far as lines with its left edge show."""
-    rights = [other.right for other in lines if abs(other.left - line.left) < line.size]
-    return max(block_right, max(rights, default=block_right)) if len(rights) > 2 else block_right
+class _Columns:
+    """How far lines with about the same left edge reach: one pass over the lines, as a page may
+    have very many."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        rights: dict[int, tuple[int, float]] = {}
+        for line in lines:
+            count, right = rights.get(round(line.left), (0, line.right))
+            rights[round(line.left)] = count + 1, max(right, line.right)
+        self._rights = rights
+        self._lefts = sorted(rights)
+
+    def reach(self, line: Line) -> tuple[int, float]:
+        """How many lines begin where `line` does, and where the longest of them ends."""
+        low = bisect.bisect_left(self._lefts, line.left - line.size)
+        high = bisect.bisect_right(self._lefts, line.left + line.size)
+        found = [self._rights[left] for left in self._lefts[low:high]]
+        return sum(count for count, _ in found), max((right for _, right in found), default=0.0)
+
+    def right(self, line: Line, block_right: float) -> float:
+        """Where the column that `line` stands in ends, as far as lines with its left edge show."""
+        count, right = self.reach(line)
+        return max(block_right, right) if count > 2 else block_right
 
 
 def _is_forced(above: Line, line: Line, column_right: float) -> bool:
     """Whether the break after `above` was forced: the next word would not have fitted."""
     if (above.mono and line.mono) or above.parted or line.parted or _ITEM.match(line.text):
         return False
-    if line.left > above.left + 2.5 * line.size or len(above.text) < 25:
+    dense = is_dense(line.text[:1])
+    if line.left > above.left + 2.5 * line.size or len(above.text) < (12 if dense else 25):
         return False
-    first = re.split(r"[\s-]", line.text, maxsplit=1)[0]
+    first = line.text[:2] if dense else re.split(r"[\s-]", line.text, maxsplit=1)[0]
     per_char = (line.right - line.left) / max(1, len(line.text))
     return above.right + (len(first) + 1) * per_char > column_right - 0.2 * line.size

@@ -46,7 +46,8 @@ def read_bookmarks(document: Any) -> list[Bookmark]:
 def large_type(pages: Sequence[Page]) -> list[Bookmark]:
     """Lines that look like headings, as bookmarks: in larger type, or numbered and in bold.
 
-    The larger the type the higher the level; numbers have no say.
+    The larger the type the higher the level; numbers have no say. Pages that OCR read have no type
+    sizes worth the name.
     """
     lines = [line for page in pages for line in page.lines if not line.row and not line.mono]
     sizes: Counter[float] = Counter()
@@ -58,15 +59,14 @@ def large_type(pages: Sequence[Page]) -> list[Bookmark]:
     found = [
         (number, title, size if size > _LARGER * usual else 0.0)
         for number, page in enumerate(pages)
+        if page.origin == "text"
         for title, size in _titles(page.lines, usual)
     ]
     if len(found) > max(3, _MOST * len(lines)):
         return []
-    ranks = sorted({round(size) for _, _, size in found}, reverse=True)
-    return [
-        Bookmark(min(ranks.index(round(size)), _MAX_LEVELS - 1), title, number)
-        for number, title, size in found
-    ]
+    sizes_found = sorted({round(size) for _, _, size in found}, reverse=True)
+    ranks = {size: min(rank, _MAX_LEVELS - 1) for rank, size in enumerate(sizes_found)}
+    return [Bookmark(ranks[round(size)], title, number) for number, title, size in found]
 
 
 def _titles(lines: Sequence[Line], usual: float) -> Iterator[tuple[str, float]]:
@@ -94,7 +94,7 @@ def _is_heading(line: Line, usual: float) -> bool:
 
 def _same_title(above: Line, line: Line) -> bool:
     same = abs(above.size - line.size) < 0.5 and above.bold == line.bold
-    return same and 0 < above.base - line.base < 1.6 * line.size and not _NUMBERED.match(line.text)
+    return same and 0 < above.base - line.base < 1.35 * line.size and not _NUMBERED.match(line.text)
 
 
 def outline_headings(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,9 @@ _LIGATURES = str.maketrans(
 )
 _MONO = re.compile(rb"mono|courier|consol|menlo|typewriter|cmtt", re.IGNORECASE)
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx", re.IGNORECASE)
+_LEADER = re.compile(r"\s?(?:\s?[.·_]){5,}\s?")
+"""The dots that lead to a page number."""
+_SAMPLES = 60
 _WORD = re.compile(r"\S+")
 _LINE = re.compile(f"[^\r\n{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
 
@@ -33,9 +37,9 @@ class PageText:
 
     def __init__(self, page: Any) -> None:
         self.box: Sequence[float] = page.get_bbox()
-        self.turn: int = page.get_rotation()
         self._page = page.get_textpage()
         count = self._page.count_chars()
+        self.turn = self._turn(count, page.get_rotation())
         buffer = (ctypes.c_ushort * (count + 1))()
         written = raw.FPDFText_GetText(self._page, 0, count, buffer) if count else 0
         units = bytes(buffer)[: 2 * max(0, written - 1)]
@@ -90,6 +94,16 @@ class PageText:
             replace(word, text=rest, left=x, start=at, length=word.length - behind),
         )
 
+    def _turn(self, count: int, rotation: int) -> int:
+        """By how much the page has to be turned for most of its text to stand upright: text may be
+        written sideways, with or without the page being marked as turned."""
+        places = range(0, count, max(1, count // _SAMPLES))
+        angles = [raw.FPDFText_GetCharAngle(self._page, at) for at in places]
+        turns = Counter(
+            round(math.degrees(angle) / 90) * 90 % 360 for angle in angles if math.isfinite(angle)
+        )
+        return turns.most_common(1)[0][0] if turns else rotation
+
     def _line(self, shown: str, start: int, body: str) -> Line:
         """First and last character give its ends, words between them its size and base line: the
         median of the three longest, as bullets, footnote marks and words in code type have their
@@ -106,7 +120,9 @@ class PageText:
             left, right = self._char_edges(last)[0], self._char_edges(first)[1]
         name, flags = self._font(middle)
         mono, bold = bool(flags & 1) or _MONO.search(name) is not None, _is_bold(name)
-        return Line(shown, left, right, base, size, mono, bold, (start, start + len(body)))
+        span = (start, start + len(body))
+        plain = shown if mono else _LEADER.sub(" … ", shown)
+        return Line(plain, left, right, base, size, mono, bold, span, parted=plain != shown)
 
     def _word(self, match: re.Match[str]) -> Word:
         first = self._index(match.start())

@@ -10,7 +10,7 @@ from statistics import fmean, median
 from rag.parse_pdf_cells import Field, Row, Table
 from rag.parse_pdf_columns import visual_rows
 from rag.parse_pdf_drawing import Color, Drawing
-from rag.parse_pdf_layout import HYPHEN, Line, Word
+from rag.parse_pdf_layout import HYPHEN, Line, Word, is_dense
 from rag.table_rows import LONGEST_LABEL, column_names, pair_lines, row_lines
 
 _LONG_CELL = 150
@@ -174,11 +174,12 @@ def _is_typed(table: Table, labels: Sequence[str], end: int) -> bool:
 def _is_styled(table: Table, start: int, end: int, drawing: Drawing) -> bool:
     body = table.rows[end : end + 3]
     heads = [_bold_share(row[1:]) for row in table.rows[start:end]]
-    if body and min(heads) > 0.7 and fmean(_bold_share(row[1:]) for row in body) < 0.5:
+    if not body:
+        return False
+    if min(heads) > 0.7 and fmean(_bold_share(row[1:]) for row in body) < 0.5:
         return True
-    behind = [_background(table, number, drawing) for number in range(len(table.rows))]
-    own = behind[start]
-    return own is not None and bool(body) and own not in behind[end : end + 3]
+    own = _background(table.rows[start], drawing)
+    return own is not None and own not in [_background(row, drawing) for row in body]
 
 
 def _bold_share(row: Sequence[Field | None]) -> float:
@@ -186,9 +187,9 @@ def _bold_share(row: Sequence[Field | None]) -> float:
     return sum(word.bold for word in words) / len(words) if words else 0.0
 
 
-def _background(table: Table, number: int, drawing: Drawing) -> Color | None:
+def _background(row: Row, drawing: Drawing) -> Color | None:
     """The colour behind a row, at its last word."""
-    words = [word for field in table.rows[number] if field for word in field.words]
+    words = [word for field in row if field for word in field.words]
     if not words:
         return None
     x, y = (words[-1].left + words[-1].right) / 2, words[-1].middle
@@ -236,4 +237,6 @@ def _continued_text(text: str, more: str, between: str) -> str:
         return text + more
     if text.endswith("-"):
         return (text[:-1] + HYPHEN if text[-2:-1].isalnum() else text) + more
+    if is_dense(text[-1:]) and is_dense(more[:1]):
+        return text + more
     return text + between + more

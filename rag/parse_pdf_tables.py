@@ -8,25 +8,22 @@ No word is lost or doubled, but for headers and cells that span rows: those come
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 from rag.parse_pdf_cells import Table, banded, gridded, loose, placed
 from rag.parse_pdf_columns import WIDE_GAP, fits, pieces
 from rag.parse_pdf_drawing import Drawing
-from rag.parse_pdf_grid import Grid, find_grids
+from rag.parse_pdf_grid import find_grids
 from rag.parse_pdf_layout import MARGIN, Line, Word
-from rag.parse_pdf_page import PageText
+from rag.parse_pdf_pool import Pool, Text, is_stretched
 from rag.parse_pdf_rows import Header, continued, find_header, is_table, table_lines
 
-_PARTED = 1.5
-"""A gap in a line, in type sizes, that no space between words is."""
-_STRETCHED = 0.53
-"""Width of a character, in type sizes, above which a line may have such gaps."""
 _ROW_GAP = 3.0
 """Between rows without rules, in type sizes."""
 _NEAR = 1.8
 """Type sizes within which a row without rules is near to those with."""
+_MOST_ADDED = 200
+"""Rows without rules, on either side of those with; on a page there are no more."""
 _SAME_COLUMN = 5.0
 """Points by which the columns of a table's next page may be off."""
 
@@ -40,13 +37,13 @@ class Ending:
 
 
 def with_tables(
-    text: PageText, lines: Sequence[Line], drawing: Drawing, before: Ending | None
+    text: Text, lines: Sequence[Line], drawing: Drawing, before: Ending | None
 ) -> tuple[list[Line], Ending | None]:
     """The lines of a page with its tables' lines in the place of what they were made of.
 
     `before` is what the page before gave as its ending.
     """
-    pool = _Pool(text, lines)
+    pool = Pool(text, lines)
     found: list[tuple[int, Table]] = []
     for grid in find_grids(drawing):
         inside = pool.inside(grid)
@@ -64,94 +61,26 @@ def with_tables(
     return _merged(pool, found, drawing, before, text.height)
 
 
-class _Pool:
-    """The lines of a page, and the words that no table has taken so far."""
-
-    def __init__(self, text: PageText, lines: Sequence[Line]) -> None:
-        self.lines = lines
-        self._text = text
-        self._words: dict[int, list[Word]] = {}
-        self._robbed: set[int] = set()
-
-    def words(self, number: int) -> list[Word]:
-        if number not in self._words:
-            self._words[number] = self._text.words(self.lines[number])
-        return self._words[number]
-
-    def inside(self, grid: Grid) -> list[tuple[int, Word]]:
-        """(number of the line, word) of what stands in a grid."""
-        left, right, top, bottom = grid.xs[0], grid.xs[-1], grid.ys[0], grid.ys[-1]
-        return [
-            (number, word)
-            for number, line in enumerate(self.lines)
-            if bottom - line.size < line.base < top and line.left < right and line.right > left
-            for word in self.words(number)
-            if grid.field((word.left + word.right) / 2, word.middle)
-        ]
-
-    def take(self, found: Sequence[tuple[int, Word]]) -> int:
-        """Remove words; the number of the first line they stood on."""
-        gone = {id(word) for _, word in found}
-        numbers = {number for number, _ in found}
-        for number in numbers:
-            self._words[number] = [word for word in self.words(number) if id(word) not in gone]
-        self._robbed |= numbers
-        return min(numbers)
-
-    def whole(self, number: int) -> bool:
-        return number not in self._robbed
-
-    def rest(self, number: int) -> Line | None:
-        """What is left of a line."""
-        line = self.lines[number]
-        if self.whole(number):
-            return replace(line, parted=True) if self._is_parted(number) else line
-        words = self.words(number)
-        if not words:
-            return None
-        shown = " ".join(word.text for word in words)
-        left, right = min(word.left for word in words), max(word.right for word in words)
-        return replace(line, text=shown, left=left, right=right)
-
-    def _is_parted(self, number: int) -> bool:
-        """Whether a gap in the line ends where one in a line beside it does: they are rows."""
-        own = self._gap_ends(number)
-        beside = [n for n in (number - 1, number + 1) if 0 <= n < len(self.lines)]
-        return any(abs(a - b) < 2 for a in own for n in beside for b in self._gap_ends(n))
-
-    def _gap_ends(self, number: int) -> list[float]:
-        """Where words begin behind a gap that no space between words is, nor behind a bullet."""
-        line = self.lines[number]
-        if not _is_stretched(line):
-            return []
-        return [
-            word.left
-            for before, word in pairwise(self.words(number))
-            if word.left - before.right > _PARTED * word.size
-            and (before.left > line.left + 1 or len(before.text) > 3)
-        ]
-
-
-def _is_stretched(line: Line) -> bool:
-    width = (line.right - line.left) / line.size
-    return " " in line.text and not line.mono and width > _STRETCHED * len(line.text)
-
-
-def _extend(pool: _Pool, table: Table) -> None:
+def _extend(pool: Pool, table: Table) -> None:
     """Add rows that stand in the columns just above and below what is ruled.
 
     Where every second row has a background, the first and the last may have neither rule nor that.
     """
-    while (row := _next_row(pool, table.tops[0], 1, table.xs)) is not None:
-        table.rows.insert(0, placed(row, table.xs))
-        table.tops.insert(0, row[0].base + row[0].size)
-    while (row := _next_row(pool, table.bottom, -1, table.xs)) is not None:
-        table.rows.append(placed(row, table.xs))
-        table.tops.append(table.bottom)
-        table.bottom = row[0].base - 0.3 * row[0].size
+    for way in (1, -1):
+        for _ in range(_MOST_ADDED):
+            row = _next_row(pool, table.tops[0] if way == 1 else table.bottom, way, table.xs)
+            if row is None:
+                break
+            if way == 1:
+                table.rows.insert(0, placed(row, table.xs))
+                table.tops.insert(0, row[0].base + row[0].size)
+            else:
+                table.rows.append(placed(row, table.xs))
+                table.tops.append(table.bottom)
+                table.bottom = row[0].base - 0.3 * row[0].size
 
 
-def _carried_on(pool: _Pool, before: Ending, height: float) -> list[tuple[int, Table]]:
+def _carried_on(pool: Pool, before: Ending, height: float) -> list[tuple[int, Table]]:
     """The rows at the top of a page that go on with a table without rules."""
     for number in sorted(range(len(pool.lines)), key=lambda n: -pool.lines[n].base):
         line = pool.lines[number]
@@ -169,7 +98,7 @@ def _carried_on(pool: _Pool, before: Ending, height: float) -> list[tuple[int, T
     return []
 
 
-def _next_row(pool: _Pool, edge: float, way: int, xs: Sequence[float]) -> list[Word] | None:
+def _next_row(pool: Pool, edge: float, way: int, xs: Sequence[float]) -> list[Word] | None:
     """The words of the row next to `edge`, taken; `way` is 1 above and -1 below."""
     near = [
         number
@@ -191,7 +120,7 @@ def _next_row(pool: _Pool, edge: float, way: int, xs: Sequence[float]) -> list[W
     return [word for _, word in words]
 
 
-def _loose_tables(pool: _Pool, drawing: Drawing) -> list[tuple[int, Table]]:
+def _loose_tables(pool: Pool, drawing: Drawing) -> list[tuple[int, Table]]:
     """Tables without rules among the lines that are left."""
     found = []
     start = 0
@@ -209,7 +138,7 @@ def _is_sure(header: Header) -> bool:
     return header.styled or header.typed
 
 
-def _loose_run(pool: _Pool, start: int) -> tuple[list[list[tuple[int, Word]]], int]:
+def _loose_run(pool: Pool, start: int) -> tuple[list[list[tuple[int, Word]]], int]:
     """Rows that may be a table's, from line `start` on, and the first line behind them."""
     rows: list[list[tuple[int, Word]]] = []
     at = start
@@ -223,7 +152,7 @@ def _loose_run(pool: _Pool, start: int) -> tuple[list[list[tuple[int, Word]]], i
     return rows, max(at, start + 1)
 
 
-def _line_row(pool: _Pool, at: int, first: bool) -> tuple[list[tuple[int, Word]], int]:
+def _line_row(pool: Pool, at: int, first: bool) -> tuple[list[tuple[int, Word]], int]:
     """The words beside each other at a line's height, and the number of the line behind them."""
     line = pool.lines[at]
     behind = at + 1
@@ -232,7 +161,7 @@ def _line_row(pool: _Pool, at: int, first: bool) -> tuple[list[tuple[int, Word]]
     numbers = range(at, behind)
     if line.mono or not all(map(pool.whole, numbers)):
         return [], behind
-    if first and len(numbers) == 1 and not _is_stretched(line):
+    if first and len(numbers) == 1 and not is_stretched(line):
         return [], behind
     return [(number, word) for number in numbers for word in pool.words(number)], behind
 
@@ -260,7 +189,7 @@ def _goes_on(above: Word, words: Sequence[Word], head: Sequence[tuple[int, Word]
 
 
 def _merged(
-    pool: _Pool,
+    pool: Pool,
     found: Sequence[tuple[int, Table]],
     drawing: Drawing,
     before: Ending | None,

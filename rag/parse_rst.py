@@ -43,7 +43,7 @@ def parse_rst(data: bytes) -> ParsedDocument:
     text, warnings = decode(data)
     text = clean(text)
     found = _markdown(text)
-    if not found and text.strip():
+    if found is None:
         plain = parse_plain(data, ".rst")
         warning = "could not be read as reStructuredText: taken as plain text"
         return replace(plain, warnings=(*plain.warnings, warning))
@@ -52,10 +52,10 @@ def parse_rst(data: bytes) -> ParsedDocument:
     return ParsedDocument(markdown_title(found), found, "text/x-rst", warnings=warnings)
 
 
-def _markdown(text: str) -> str:
-    """'' for what docutils cannot read."""
+def _markdown(text: str) -> str | None:
+    """None for what docutils cannot read."""
     if len(text) > _MAX_SIZE or any(len(line) > _LONGEST_LINE for line in text.split("\n")):
-        return ""
+        return None
     from docutils.core import publish_doctree
     from docutils.parsers.rst import Parser
 
@@ -67,8 +67,8 @@ def _markdown(text: str) -> str:
     try:
         tree = publish_doctree(text, parser=parser, settings_overrides=_SETTINGS)
     except Exception:  # docutils lets through whatever its parts raise
-        return ""
+        return None
     try:
         return clean(to_markdown(tree))
     except RecursionError:
-        return ""
+        return None

@@ -15,15 +15,12 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import IO
-
-from pydantic import BaseModel, ConfigDict
 
 from rag.errors import ParseError
-from rag.parse_child import ANSWER, MAX_ANSWER, REQUEST, STARVED
+from rag.parse_answer import exchange
+from rag.parse_child import STARVED
 from rag.schema import ParsedDocument
 
 log = logging.getLogger(__name__)
@@ -91,19 +88,6 @@ class ParserPool:
             self._idle.put(child)
 
 
-class _Answer(BaseModel):
-    """What a child says; nothing about it is taken on trust."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    document: ParsedDocument | None = None
-    refused: str = ""
-    failed: str = ""
-    trace: str = ""
-    starved: bool = False
-    retire: bool = False
-
-
 class _Crashed(ParserDied):
     """The process ended by itself, or ran out of memory."""
 
@@ -146,22 +130,19 @@ class _Child:
 
     def _parse_once(self, data: bytes, name: str) -> ParsedDocument:
         process = self._started()
-        late = threading.Event()
-        timer = threading.Timer(self._timeout_s, _expire, (late, process))
-        timer.start()
+        watch = _Watch(process, self._timeout_s)
         answer, wrong = None, ""
         try:
-            answer = _exchange(process, data, name)
+            answer = exchange(process, data, name, watch.restart)
         except (OSError, EOFError):
             pass  # it died: the exit status says how
         except ValueError as error:
             wrong = str(error)
         finally:
-            timer.cancel()
-            timer.join()  # from here on it kills nobody
+            watch.stop()
         if answer is None:
-            raise self._verdict(self.end(), late.is_set(), wrong)
-        if answer.retire or late.is_set():
+            raise self._verdict(self.end(), watch.late, wrong)
+        if answer.retire or watch.late:
             self.end()
         if answer.starved:
             raise _Crashed(self._starved())
@@ -224,45 +205,30 @@ class _Child:
         )
 
 
-def _exchange(process: subprocess.Popen[bytes], data: bytes, name: str) -> _Answer:
-    """Raises OSError or EOFError when the process dies, ValueError for an answer that is none."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    shown = name.encode("utf-8", "replace")
-    for part in (REQUEST.pack(len(shown), len(data)) + shown, data):
-        rest = memoryview(part)
-        while rest:
-            rest = rest[process.stdin.write(rest) :]
-    (size,) = ANSWER.unpack(_receive(process.stdout, ANSWER.size))
-    if size > MAX_ANSWER:
-        raise ValueError(f"an answer of {size} bytes")
-    answer = _Answer.model_validate_json(_receive(process.stdout, size))
-    if answer.document is not None:
-        _check_offsets(answer.document)
-    return answer
+class _Watch:
+    """Kills a process that shows no progress for `timeout_s`, unless stopped in time."""
 
+    def __init__(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
+        self.late = False
+        self._process = process
+        self._timeout_s = timeout_s
+        self._timer: threading.Timer | None = None
+        self.restart()
 
-def _receive(pipe: IO[bytes], size: int) -> bytearray:
-    buffer = bytearray(size)
-    rest = memoryview(buffer)
-    while rest:
-        count = pipe.readinto(rest)  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError("the process ended")
-        rest = rest[count:]
-    return buffer
+    def restart(self) -> None:
+        self.stop()
+        self._timer = threading.Timer(self._timeout_s, self._expire)
+        self._timer.start()
 
+    def stop(self) -> None:
+        """From here on it kills nobody."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
 
-def _check_offsets(document: ParsedDocument) -> None:
-    for offsets in (document.page_starts, [at for at, _ in document.headings or ()]):
-        inside = not offsets or 0 <= offsets[0] <= offsets[-1] <= len(document.text)
-        if not inside or any(a > b for a, b in pairwise(offsets)):
-            raise ValueError("offsets that do not rise within the text")
-
-
-def _expire(late: threading.Event, process: subprocess.Popen[bytes]) -> None:
-    late.set()
-    _kill(process)
+    def _expire(self) -> None:
+        self.late = True
+        _kill(self._process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -36,7 +36,7 @@ _EXCEL = Package("Excel workbook", ".xlsx", "xl/", "the spreadsheet program", 20
 _MEDIA = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _MAX_ROWS = 1_048_576
-_MAX_CELLS = 3_000_000
+_MAX_CELLS = 2_000_000
 """Looked at in one workbook, empty ones between others included: a minute of reading."""
 _MAX_TEXT = 50_000_000
 _LAST_HEADER_ROW = 20
@@ -111,13 +111,18 @@ def _sections(workbook: Workbook, data: bytes, losses: _Losses) -> Iterator[str]
             yield f"{heading(2, name)}\n\n{text.strip()}"
 
 
-def _rows(sheet: Any, name: str, losses: _Losses) -> Iterator[list[str]]:
-    for cells in islice(sheet.iter_rows(), _MAX_ROWS):
+def _rows(sheet: Any, name: str, losses: _Losses) -> Iterator[tuple[int, list[str]]]:
+    """Row numbers and cells; of empty rows that follow each other the first alone."""
+    gap = False
+    for number, cells in enumerate(islice(sheet.iter_rows(), _MAX_ROWS), start=1):
         losses.cells += len(cells)
         if losses.cells > _MAX_CELLS:
             losses.cut.append(name)
             return
-        yield [_shown(cell, losses) if cell.value is not None else "" for cell in cells]
+        shown = [_shown(cell, losses) if cell.value is not None else "" for cell in cells]
+        if any(shown) or not gap:
+            yield number, shown
+        gap = not any(shown)
 
 
 def _shown(cell: Any, losses: _Losses) -> str:
@@ -147,34 +152,32 @@ def _number(value: float, style: str) -> str:
     return format(value, ".15g")  # 0.1 + 0.2 is 0.3 in a spreadsheet
 
 
-def _merged(rows: Iterator[list[str]], markup: SheetMarkup) -> Iterator[list[str]]:
+def _merged(rows: Iterator[tuple[int, list[str]]], markup: SheetMarkup) -> Iterator[list[str]]:
     """Rows with the value of merged cells wherever they reach down, and one row as header.
 
     A cell merged across the columns is a name of all of them in a header of two rows, a caption
     where it is all its row holds, and written once elsewhere.
     """
     reaching: list[tuple[Range, str]] = []
-    number = 0
     has_header = False
-    for cells in rows:
-        number += 1
+    for number, cells in rows:
         reaching = [(area, text) for area, text in reaching if area.bottom >= number]
         for area, text in reaching:
             _put(cells, area.left, text)
         ranges = markup.merged.get(number, ())
-        reaching += [(area, carried(_at(cells, area.left))) for area in ranges if area.bottom > number]
+        reaching += [
+            (area, carried(_at(cells, area.left))) for area in ranges if area.bottom > number
+        ]
         del reaching[_MAX_REACHING:]
         across = [area for area in ranges if area.right > area.left and _at(cells, area.left)]
         filled = sum(map(bool, cells))
         if across and filled == 1:
             yield []  # an empty row before it makes it a caption
         elif across and not has_header and number <= _LAST_HEADER_ROW:
-            below = next(rows, None)
-            if below is not None:
-                number += 1
-                yield from _header(cells, below, across)
-                has_header = True
-                continue
+            _, below = next(rows, (0, []))
+            yield from _header(cells, below, across)
+            has_header = True
+            continue
         has_header = has_header or filled > 1
         yield cells
 

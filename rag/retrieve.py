@@ -23,7 +23,7 @@ from rag.fusion import combine, fuse
 from rag.index import VectorIndex
 from rag.knowledge import Knowledge
 from rag.rerank import open_reranker, rerank
-from rag.schema import Filters, Hit
+from rag.schema import Filters, Hit, Wordings
 from rag.scope import Scope, open_scope
 from rag.tables import documents
 from rag.versions import asked_versions, matches
@@ -49,24 +49,26 @@ def retrieve(
     *,
     settings: RetrieverConfig | None = None,
     filters: Filters | None = None,
-    also: Sequence[str] = (),
+    wordings: Wordings = (),
 ) -> list[Hit]:
     """The best `k` passages that a caller of these groups may read, best first.
 
-    `also` holds other wordings of the same question, such as the follow-up as it was typed beside
-    its rewrite: all are searched, and what several find goes first. Raises RagError.
+    `wordings` are searched instead of `question`, each with its weight, and their scores are added
+    up: a follow-up as it was typed beside what it means (`rag/rewrite.py`). Raises RagError.
     """
     settings = settings or knowledge.config.retriever
     embedder, index = knowledge.refresh()
     catalog, scope = knowledge.catalog, open_scope(knowledge.catalog, groups, filters)
-    wordings = list(dict.fromkeys((question, *also)))
-    legs = [_search(catalog, embedder, index, wording, scope, settings) for wording in wordings]
+    wordings = wordings or ((question, 1.0),)
+    legs = [_search(catalog, embedder, index, text, scope, settings) for text, _ in wordings]
     weight = {"lexical": 1.0, "dense": 0.0}.get(settings.mode, settings.lexical_weight)
-    scores = combine([fuse(leg.lexical, leg.dense, weight) for leg in legs], [1.0] * len(legs))
+    scores = combine(
+        [fuse(leg.lexical, leg.dense, weight) for leg in legs], [w for _, w in wordings]
+    )
     if settings.mode != "dense":
-        scores = _with_identifiers(catalog, wordings, scores, scope, settings)
+        scores = _with_identifiers(catalog, question, scores, scope, settings)
     hits = _pool(catalog, scores, legs, max(_POOL, 3 * k, knowledge.config.reranker.candidates))
-    asked = _asked_versions(catalog, wordings, scope)
+    asked = _asked_versions(catalog, question, wordings, scope)
     if asked:
         hits = _prefer_versions(hits, asked, settings.version_weight)
     if settings.collapse:
@@ -115,13 +117,13 @@ def _cosines(catalog: Catalog, vector: NDArray[np.float32], ids: Sequence[int]) 
 
 def _with_identifiers(
     catalog: Catalog,
-    wordings: Sequence[str],
+    question: str,
     scores: dict[int, float],
     scope: Scope,
     settings: RetrieverConfig,
 ) -> dict[int, float]:
     """Raise what holds an error code or option name of the question, and let it in if missing."""
-    exact = list(dict.fromkeys(token for text in wordings for token in identifiers(text)))
+    exact = identifiers(question)
     if not exact or not settings.identifier_weight:
         return scores
     holding = search_phrases(catalog, exact, settings.candidates, scope, settings.heading_weight)
@@ -144,10 +146,16 @@ def _pool(catalog: Catalog, scores: dict[int, float], legs: Sequence[Legs], size
     ]
 
 
-def _asked_versions(catalog: Catalog, wordings: Sequence[str], scope: Scope) -> tuple[str, ...]:
-    """Versions named in the question that some document of this scope is of."""
-    text = " ".join(wordings)
-    if not any(character.isdigit() for character in text):
+def _asked_versions(
+    catalog: Catalog, question: str, wordings: Wordings, scope: Scope
+) -> tuple[str, ...]:
+    """Versions named in the question that some document of this scope is of.
+
+    What was typed last goes first: "and in 4.15?" after a question about 4.16 means 4.15.
+    """
+    texts = sorted((question, *(text for text, _ in wordings)), key=len)
+    texts = [text for text in texts if any(character.isdigit() for character in text)]
+    if not texts:
         return ()
     query = (
         sa.select(documents.c.version)
@@ -155,7 +163,8 @@ def _asked_versions(catalog: Catalog, wordings: Sequence[str], scope: Scope) -> 
         .distinct()
     )
     with catalog.reading() as connection:
-        return asked_versions(text, [row.version for row in connection.execute(query)])
+        known = [row.version for row in connection.execute(query)]
+    return next((found for text in texts if (found := asked_versions(text, known))), ())
 
 
 def _prefer_versions(hits: Sequence[Hit], asked: Sequence[str], weight: float) -> list[Hit]:

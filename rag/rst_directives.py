@@ -39,8 +39,8 @@ _SAID = {
 _FILE = re.compile(r"[\w./:@-]*(?:/|\.\w{2,4}$)[\w./:@-]*")
 _TARGET = re.compile(r"(.+?)\s*<[^<>]*>\s*", re.DOTALL)
 _MARKS = re.compile(r"[^\w\s]|_")
-_MAX_EFFORT = 100_000_000
-"""Characters of a paragraph times the marks in it: 2 MB of usual prose, half a minute at most."""
+_MAX_EFFORT = 60_000_000
+"""Characters of a paragraph times the marks in it: a megabyte of prose, ten seconds at most."""
 _LITERAL_ROLES = frozenset(
     "code literal file samp command program envvar option kbd regexp makevar token math".split()
 )
@@ -81,7 +81,8 @@ class KeptDirective(Directive):
         if name == "toctree":
             return self._pages()
         if name in _SAID:
-            version, _, rest = argument.partition(" ") if name != "seealso" else ("", "", argument)
+            words = argument if name == "seealso" else re.sub(r"\s", " ", argument, count=1)
+            version, _, rest = ("", "", words) if name == "seealso" else words.partition(" ")
             title = f"{_SAID[name]} {version}".strip()
             return self._content(nodes.admonition("", nodes.title("", title)), rest)
         if name in _CONDITIONS or _FILE.fullmatch(argument) or not re.search(r"[^\W\d_]", argument):

@@ -15,7 +15,7 @@ from docutils import nodes
 
 from rag.markdown_lines import code, escaped, fenced, heading, item, joined, link
 from rag.parse_html import html_to_markdown
-from rag.table_rows import carried, document_table
+from rag.table_rows import carried, document_table, parted
 
 _SKIPPED = (
     *(nodes.comment, nodes.substitution_definition, nodes.target, nodes.pending, nodes.raw),
@@ -156,8 +156,8 @@ def _rows(part: nodes.Element, level: int) -> Iterator[list[str]]:
 
 def _cell(entry: nodes.Element, level: int) -> str:
     """A cell's blocks without the marks of lists and code blocks, which need lines of their own."""
-    text = re.sub(r"\n+[ \t]*-[ \t]+", " / ", joined(_blocks(entry, level)))
-    return re.sub(r"^[ \t]*(?:-[ \t]+|`{3,}\S*$)", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^`{3,}\S*$", "", joined(_blocks(entry, level)), flags=re.MULTILINE)
+    return parted(re.split(r"\n\n+|\n[ \t]*-[ \t]+", text.removeprefix("- ")))
 
 
 def _language(node: nodes.Element) -> str:

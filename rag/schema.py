@@ -6,9 +6,12 @@ All spans are character offsets into `ParsedDocument.text`, half-open, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+Wordings = Sequence[tuple[str, float]]
+"""Texts that one question is searched for by, each with its weight."""
 
 EVERYONE = "everyone"
 """The group that every caller belongs to; documents are readable by it unless told otherwise."""

@@ -201,7 +201,7 @@ class ConfluenceSource:
             page.version.moment if page.version else None,
             partial(_refuse, withheld) if withheld else partial(self._load, page),
             suffix=".html",
-            stamp=_stamp(page.version, f" {_LAYOUT}"),
+            stamp="" if withheld else _stamp(page.version, f" {_LAYOUT}"),
             groups=groups,
             metadata=self._config.metadata(labels=labels, url=self._web(page)),
         )

@@ -293,5 +293,3 @@ def _say_what_icons_say(soup: BeautifulSoup) -> None:
             strong.string = words
             line.append(strong)
             panel.insert(0, line)
-    for header in soup.select("div.panelHeader"):  # else it runs into what stands before
-        header.name = "p"

@@ -20,8 +20,8 @@ from itertools import pairwise, zip_longest
 
 from rag.sentences import sentence_spans
 
-_LONGEST_LINE = 360
-"""UTF-8 bytes, some 120 tokens: bytes because a tokenizer cuts other scripts into smaller bits."""
+_LONGEST_LINE = 320
+"""As `_cost` counts, some 80 tokens of prose and at most 160 of numbers, for MiniLM's tokenizer."""
 LONGEST_LABEL = 80
 _LONGEST_KEY = 60
 _LONGEST_CARRIED = 200
@@ -51,9 +51,7 @@ def pair_lines(pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [line] if _stands_alone(line) else _long_row(clean)
 
 
-def document_table(
-    head: Sequence[Sequence[str]], rows: Iterable[Sequence[str]]
-) -> Iterator[str]:
+def document_table(head: Sequence[Sequence[str]], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """The lines of a table in a document that says itself which rows are its header.
 
     Where it has none, the first of two columns names the second, and of more each cell stands for
@@ -94,12 +92,20 @@ def one_line(text: str) -> str:
     """A cell on one line. Its own lines are parted by a slash, unless the text just flows on."""
     if "\n" not in text:
         return " ".join(text.split())
-    parts = [" ".join(part.split()) for part in text.split("\n")]
-    parts = [part for part in parts if part]
-    line = parts[:1]
-    for before, part in pairwise(parts):
-        flows = before[-1] in ".,;:!?-/。！？、" or part[0].islower()
-        line += (" " if flows else " / ", part)
+    return parted(text.split("\n"), flowing=True)
+
+
+def parted(parts: Iterable[str], *, flowing: bool = False) -> str:
+    """Several texts on one line, with a slash between them where nothing else parts them.
+
+    `flowing`: they are lines of one text, which goes on in the next where that begins small.
+    """
+    texts = [" ".join(part.split()) for part in parts]
+    texts = [text for text in texts if text]
+    line = texts[:1]
+    for before, text in pairwise(texts):
+        flows = before[-1] in ".,;:!?-/。！？、" or (flowing and text[0].islower())
+        line += (" " if flows else " / ", text)
     return "".join(line)
 
 
@@ -125,9 +131,14 @@ def _label(name: str) -> str:
 
 
 def _stands_alone(line: str) -> bool:
-    if len(line) > _LONGEST_LINE or len(line.encode("utf-8", "replace")) > _LONGEST_LINE:
+    if len(line) > _LONGEST_LINE or _cost(line) > _LONGEST_LINE:
         return False
     return not _MAY_END.search(line) or _sentence_count(line) == 1
+
+
+def _cost(text: str) -> int:
+    """UTF-8 bytes, digits twice: tokenizers cut other scripts and numbers into smaller bits."""
+    return len(text.encode("utf-8", "replace")) + sum(map(text.count, "0123456789"))
 
 
 def _sentence_count(line: str) -> int:
@@ -174,7 +185,7 @@ def _fragments(before: str, pair: tuple[str, str]) -> Iterator[str]:
     if _stands_alone(whole):
         yield whole
         return
-    room = max(_LEAST_ROOM, _LONGEST_LINE - len(name.encode("utf-8", "replace")))
+    room = max(_LEAST_ROOM, _LONGEST_LINE - _cost(name))
     for start, end in sentence_spans(value):
         for piece in _pieces(value[start:end], room):
             line = name + piece
@@ -182,11 +193,12 @@ def _fragments(before: str, pair: tuple[str, str]) -> Iterator[str]:
 
 
 def _pieces(sentence: str, room: int) -> Iterator[str]:
-    """The sentence in bits of at most `room` bytes, cut before words where there are any."""
+    """The sentence in bits that cost at most `room`, cut before words where there are any."""
     at = 0
     while at < len(sentence):
-        cut = sentence[at : at + room].encode("utf-8", "replace")[:room]
-        end = at + len(cut.decode("utf-8", "ignore"))
+        end = min(len(sentence), at + room)
+        while (cost := _cost(sentence[at:end])) > room:
+            end = at + max(1, (end - at) * room // cost)
         if end < len(sentence):
             space = sentence.rfind(" ", at + room // 4, end + 1)
             end = space if space > at else end

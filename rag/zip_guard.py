@@ -30,7 +30,8 @@ _MAX_RATIO = 200
 _SMALL = 10 * _MB
 """An archive that expands to less than this is harmless at any ratio."""
 _MAX_PARTS = 20_000
-_MAX_CORE = _MB
+_MAX_SMALL = _MB
+_STRICT = b"http://purl.oclc.org/ooxml/"
 _BLOCK = _MB
 _SNIFFED = 256
 _DECLARING = (".svg", ".html", ".htm", ".xhtml", ".mht")
@@ -59,6 +60,8 @@ class Package:
     program: str
     max_markup_mb: int
     """Of XML, which takes some twenty times its size where it is held as a tree."""
+    strict: bool = False
+    """Whether the library knows the other names that "Strict Open XML" has for everything."""
 
 
 def checked_title(data: bytes, package: Package) -> str:
@@ -79,7 +82,11 @@ def checked_title(data: bytes, package: Package) -> str:
                 raise ParseError(
                     f"holds {markup / _MB:.0f} MB of text markup: split it into smaller documents"
                 )
-            return _core_title(_core(archive))
+            if not package.strict and _STRICT in _read(archive, "_rels/.rels"):
+                raise ParseError(
+                    f"is in the Strict Open XML format: save it again as ordinary {package.suffix}"
+                )
+            return _core_title(_read(archive, "docProps/core.xml"))
     except _ZIP_ERRORS as error:
         raise ParseError(f"is damaged or cut short ({error}): copy it again") from error
 
@@ -138,10 +145,11 @@ def _checked_part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     return entry.file_size
 
 
-def _core(archive: zipfile.ZipFile) -> bytes:
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A small part, b"" where there is none."""
     try:
-        with archive.open("docProps/core.xml") as part:
-            return part.read(_MAX_CORE)
+        with archive.open(name) as part:
+            return part.read(_MAX_SMALL)
     except KeyError:
         return b""
 

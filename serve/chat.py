@@ -20,7 +20,7 @@ from rag.evidence import passage_sentences, select_quotes
 from rag.generate import Usage
 from rag.prompt import build_prompt
 from rag.retrieve import retrieve
-from rag.rewrite import standalone_question
+from rag.rewrite import standalone
 from rag.schema import Filters, Hit, Message, Sampling
 from rag.scope import count_documents
 from serve import replies
@@ -81,7 +81,8 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
 
     with timings("rewrite"):
         rewriter = parts.generator if config.rewrite.mode == "generator" else None
-        end.query = await standalone_question(question.text, history, rewriter)
+        asked = await standalone(question.text, history, rewriter)
+        end.query = asked.query
 
     with timings("retrieve"):
         hits = await asyncio.to_thread(
@@ -91,7 +92,7 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
             groups,
             config.retriever.top_k,
             filters=question.filters,
-            also=(question.text,),
+            wordings=asked.wordings,
         )
 
     with timings("retrieval_rails"):

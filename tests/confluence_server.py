@@ -335,14 +335,15 @@ class Wiki(FaultyServer):
                         "unlicensedAccess": False,
                     }
                 )
-        only_writers = {"group": {"results": [{"type": "group", "name": "writers"}], "size": 1}}
-        found.append(
-            {
-                "subjects": only_writers,
-                "operation": {"operation": "create", "targetType": "page"},
-                "anonymousAccess": False,
-            }
-        )
+        for operation, target in (("create", "page"), ("read", "page"), ("export", "space")):
+            others = {"results": [{"type": "group", "name": f"may-{operation}-{target}"}]}
+            found.append(
+                {
+                    "subjects": {"group": others},
+                    "operation": {"operation": operation, "targetType": target},
+                    "anonymousAccess": operation != "read",
+                }
+            )
         if self.spaces[key].anonymous:
             operation = {"operation": "read", "targetType": "space"}
             found.append({"operation": operation, "anonymousAccess": True})
@@ -351,9 +352,10 @@ class Wiki(FaultyServer):
     def _permissions(self, query: Query, key: str) -> Reply:
         granted: list[dict[str, Any]] = [
             {
-                "operation": {"targetType": "page", "operationKey": "create"},
-                "subject": {"type": "group", "name": "writers"},
+                "operation": {"targetType": target, "operationKey": operation},
+                "subject": {"type": "group", "name": f"may-{operation}-{target}"},
             }
+            for operation, target in (("create", "page"), ("read", "page"), ("export", "space"))
         ]
         for reader in self.spaces[key].readers:
             subject = {"type": "group", "name": reader}

@@ -33,7 +33,7 @@ with ParserPool(2, timeout_s=60, memory_mb=512) as pool:
     sys.stdin.read()
 """
 SITE = """
-import ctypes, os, re, signal, struct, subprocess, sys, time
+import ctypes, fcntl, os, re, signal, stat, struct, subprocess, sys, time
 import rag.parse_text
 from rag.errors import ParseError
 
@@ -93,6 +93,19 @@ def garbage(kind):
             pass
     time.sleep(1000)
 
+def signs(count):
+    (answers,) = [n for n in range(3, 30) if is_pipe(n) and fcntl.fcntl(n, fcntl.F_GETFL) & 1]
+    for _ in range(int(count)):
+        time.sleep(0.2)
+        os.write(answers, bytes(8))
+    return "done" if count != "3" else hang()
+
+def is_pipe(number):
+    try:
+        return stat.S_ISFIFO(os.fstat(number).st_mode)
+    except OSError:
+        return False
+
 def descriptors():
     shown = []
     for number in map(int, os.listdir("/proc/self/fd")):
@@ -122,6 +135,7 @@ ACTS = {
     "HANG": hang, "SPIN": spin, "SEGFAULT": segfault, "ABORT": os.abort, "EAT": eat,
     "EXIT": lambda: os._exit(0), "BLAME": eat_and_call_it_damaged, "GROW": grow,
     "NOISE": noise, "GARBAGE": garbage, "FILES": descriptors, "GROUP": lonely, "BUG": bug,
+    "SIGNS": signs,
     "INTERRUPT": interrupted, "PID": lambda: f"pid {os.getpid()}", "POISON": poison,
     "ENV": lambda: " ".join(sorted(os.environ)),
     "MODULES": lambda: " ".join(sorted(sys.modules)),
@@ -220,6 +234,11 @@ def test_a_hanging_document_is_ended(hasty: ParserPool, says: str) -> None:
     assert text(hasty, "after") == "after"
 
 
+def test_time_counts_from_the_last_sign_of_progress(hasty: ParserPool) -> None:
+    assert text(hasty, "SIGNS 6") == "done"
+    assert reason(hasty, "SIGNS 3").startswith("took longer than 0.7 s")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(("says", "name"), [("SEGFAULT", "SIGSEGV"), ("ABORT", "SIGABRT")])
 def test_a_crash_names_the_signal(pool: ParserPool, says: str, name: str) -> None:
@@ -271,7 +290,7 @@ def test_a_process_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
         assert text(broken, "x") == "x"
 
 
-@pytest.mark.parametrize("kind", ["json", "keys", "types", "offsets", "size", "empty"])
+@pytest.mark.parametrize("kind", ["json", "keys", "types", "offsets", "size"])
 def test_answers_are_not_trusted(pool: ParserPool, kind: str) -> None:
     assert reason(pool, f"GARBAGE {kind}").startswith("its parser gave no usable answer")
     assert text(pool, "after") == "after"

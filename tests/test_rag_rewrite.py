@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rag.rewrite import leans_on_history, standalone_question
+from rag.rewrite import leans_on_history, standalone
 from rag.schema import Message
 from tests.fakes import FakeGenerator
 
@@ -19,7 +19,7 @@ FOLLOW_UP = "How do I enable it?"
 
 def query(question: str, *pieces: str, history: tuple[Message, ...] = HISTORY) -> str:
     generator = FakeGenerator(*pieces) if pieces else None
-    return asyncio.run(standalone_question(question, history, generator))
+    return asyncio.run(standalone(question, history, generator)).query
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_leans_on_the_conversation(question: str) -> None:
 def test_what_stands_alone_is_left_as_it_is(question: str) -> None:
     assert not leans_on_history(question)
     generator = FakeGenerator("something else")
-    assert asyncio.run(standalone_question(question, HISTORY, generator)) == question
+    assert query(question) == question
     assert generator.asked == []
 
 
@@ -90,7 +90,7 @@ def test_the_last_question_is_the_one_that_counts() -> None:
 def test_the_model_sees_the_last_turns_and_only_their_beginnings() -> None:
     history = tuple(Message("user", f"turn{i} " + "x" * 1000) for i in range(10))
     generator = FakeGenerator("nothing useful")
-    asyncio.run(standalone_question(FOLLOW_UP, history, generator))
+    asyncio.run(standalone(FOLLOW_UP, history, generator))
     (messages,) = generator.asked
     assert [message.role for message in messages] == ["system", "user"]
     assert "turn5" not in messages[1].content

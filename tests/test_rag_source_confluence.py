@@ -216,6 +216,10 @@ def test_spaces_are_chosen_by_key(site: Site) -> None:
     assert list(found) == ["HR/B", "~ann/C"]
     assert [(item.uri, item.name) for item in failed] == [(f"{site.url}/spaces/GONE/", "GONE/")]
     assert "cannot see it" in failed[0].reason
+    too_many_to_ask_for = ["hr", *(f"X{number}" for number in range(60))]
+    found, failed = site.all(spaces=too_many_to_ask_for)
+    assert list(found) == ["HR/B"]
+    assert len(failed) == 60
 
 
 def test_archived_spaces_and_pages_come_when_asked_for(site: Site) -> None:
@@ -454,15 +458,26 @@ def test_data_center_says_500_to_those_who_do_not_administer_the_space(server: S
     assert server.groups(groups=["staff"]) == {"ENG/Open": frozenset({"staff"})}
 
 
+def test_500_is_a_failure_of_the_cloud(cloud: Site) -> None:
+    cloud.wiki.fail("expand=space.permissions", Reply(b"", 500))
+    cloud.wiki.pages = {"1": WikiPage("Open")}
+    found, failed = cloud.all(groups=["staff"])
+    assert found == {}
+    assert [item.uri for item in failed] == [f"{cloud.url}/spaces/ENG/"]
+
+
 def test_an_empty_list_of_readers_is_not_believed(site: Site) -> None:
     site.wiki.spaces["ENG"].readers = ()
     site.wiki.pages = {"1": WikiPage("Open")}
     assert site.groups(groups=["staff"]) == {"ENG/Open": frozenset({"staff"})}
 
 
-def test_a_failure_in_reading_the_spaces_readers_opens_nothing(site: Site) -> None:
+@pytest.mark.parametrize(
+    "reply", [Reply(b"", 503), Reply({}, 401), Reply(b"", 429), CUT, HALF_JSON, HTML_SIGN_IN]
+)
+def test_a_failure_in_reading_the_spaces_readers_opens_nothing(site: Site, reply: Reply) -> None:
     where = "expand=space.permissions" if site.wiki.cloud else "/permissions"
-    site.wiki.fail(where, Reply(b"", 503))
+    site.wiki.fail(where, reply)
     site.wiki.pages = {"1": WikiPage("Open")}
     found, failed = site.all(groups=["staff"])
     assert found == {}

@@ -161,12 +161,16 @@ def _apply(values: dict[str, Any], override: str, problems: list[str]) -> None:
 
 
 def _explain(model: type[BaseModel], item: Mapping[str, Any], foreign: Sequence[str]) -> str:
-    location = [str(part) for part in item["loc"]]
+    location, section = _follow(model, [str(part) for part in item["loc"]])
     path = ".".join(location) or "(whole file)"
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown key{_nearest(model, location, foreign)}"
+        return f"{path}: unknown key{_nearest(model, section, location, foreign)}"
     if item["type"] == "missing":
         return f"{path}: is required"
+    if item["type"].startswith("union_tag_"):
+        return _explain_kind(path, item["ctx"])
+    if item["type"] == "tuple_type":
+        return f"{path}: must be a list, such as [one, two]"
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = item.get("input")
@@ -175,15 +179,61 @@ def _explain(model: type[BaseModel], item: Mapping[str, Any], foreign: Sequence[
     return f"{path}: {message}{given}"
 
 
-def _nearest(model: type[BaseModel], location: Sequence[str], foreign: Sequence[str]) -> str:
+def _explain_kind(path: str, context: Mapping[str, Any]) -> str:
+    """Of a section whose other keys depend on one: that is not given, or unknown."""
+    key = context["discriminator"].strip("'")
+    if "tag" not in context:
+        return f"{path}.{key}: is required"
+    return f"{path}.{key}: '{context['tag']}' is unknown; there are: {context['expected_tags']}"
+
+
+def _follow(model: type[BaseModel], location: Sequence[str]) -> tuple[list[str], Any]:
+    """The path as it stands in the file, and the model that its last key stands in.
+
+    Between the keys of a mapping and of its values, pydantic names the kind that was chosen.
+    """
+    shown: list[str] = []
+    section: Any = model
+    here: Any = model
+    for part in location:
+        if typing.get_origin(here) is typing.Annotated:
+            here = typing.get_args(here)[0]
+        arguments = typing.get_args(here)
+        if tagged := [a for a in arguments if _is_model(a) and part in _tags(a)]:
+            here = section = tagged[0]
+            continue
+        shown.append(part)
+        if typing.get_origin(here) is dict:
+            here = arguments[1]
+            continue
+        models = [a for a in (here, *arguments) if _is_model(a)]
+        section = models[0] if len(models) == 1 else None
+        field = section.model_fields.get(part) if section is not None else None
+        here = field.annotation if field is not None else None
+    return shown, section
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _tags(model: type[BaseModel]) -> Iterator[Any]:
+    """The values that one of its fields is bound to: `kind: Literal["web"]`."""
+    for field in model.model_fields.values():
+        if typing.get_origin(field.annotation) is typing.Literal:
+            yield from typing.get_args(field.annotation)
+
+
+def _nearest(
+    model: type[BaseModel], section: Any, location: Sequence[str], foreign: Sequence[str]
+) -> str:
     """Suggest a sibling spelled alike, else a key of that name anywhere in the file."""
-    parent = ".".join(location[:-1])
     known = list(_paths(model)) + list(foreign)
-    siblings = [p for p in known if p.rpartition(".")[0] == parent]
-    names = [p.rpartition(".")[2] for p in siblings]
+    names = list(section.model_fields) if section is not None else []
+    names += foreign if len(location) == 1 else []
     close = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean '{siblings[names.index(close[0])]}'?"
+        return f"; did you mean '{'.'.join([*location[:-1], close[0]])}'?"
     elsewhere = [p for p in known if p.rpartition(".")[2] == location[-1]]
     if elsewhere:
         return f"; did you mean '{elsewhere[0]}'?"

@@ -62,7 +62,7 @@ def read_corpus() -> Corpus:
             continue
         for sentence in sentences(text):
             if sentence.startswith("#"):
-                headings.append(sentence.lstrip("# ").splitlines()[0][:100])
+                headings.append(sentence.lstrip("# ").partition("\n")[0][:100])
             elif 30 <= len(sentence) <= 400:
                 found.append(" ".join(sentence.split()))
     return Corpus(found, [heading for heading in headings if heading])

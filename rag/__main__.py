@@ -18,7 +18,16 @@ from rich.table import Table
 import settings
 from rag.config import FOREIGN_SECTIONS, RagConfig
 from rag.errors import RagError
-from rag.schema import EVERYONE, Document, Failure, Hit
+from rag.filter_options import (
+    AfterOption,
+    BeforeOption,
+    LabelOption,
+    ProductOption,
+    SourceOption,
+    VersionOption,
+    to_filters,
+)
+from rag.schema import EVERYONE, Document, Failure, Filters, Hit
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -122,6 +131,10 @@ def sync(
     names, overrides = settings.split_overrides(arguments or [])
     loaded = _load(config, overrides)
     if forget:
+        if names or dry_run or prune_all:
+            raise typer.BadParameter(
+                "--forget deletes all documents of one source: give nothing else with it"
+            )
         sync_command.forget(loaded, forget, as_json)
         return
     ok = sync_command.run(
@@ -210,15 +223,29 @@ def search(
     groups: Annotated[
         str, typer.Option(help="Search as a caller of these groups; default: see everything.")
     ] = "",
+    source: SourceOption = None,
+    product: ProductOption = None,
+    version: VersionOption = None,
+    label: LabelOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Print the passages nearest to a question, best first."""
+    """Print the passages nearest to a question, best first.
+
+    An option that is given several times takes any of its values; several options have to hold
+    together.
+
+    Example: `python -m rag search "vMotion with vGPU" --version 8.0 --after 2026-01-01`
+    """
     from rag.knowledge import open_knowledge
     from rag.retrieve import retrieve
 
     knowledge = open_knowledge(_load(config, overrides))
-    hits = retrieve(knowledge, question, _caller(groups, knowledge.catalog.groups()), top_k)
+    readers = _caller(groups, knowledge.catalog.groups())
+    filters = to_filters(source, product, version, label, after, before)
+    hits = retrieve(knowledge, question, readers, top_k, filters=filters)
     if as_json:
         for hit in hits:
             _print_json(hit)
@@ -238,37 +265,47 @@ def ask(
     groups: Annotated[
         str, typer.Option(help="Ask as a caller of these groups; default: see everything.")
     ] = "",
+    source: SourceOption = None,
+    product: ProductOption = None,
+    version: VersionOption = None,
+    label: LabelOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Answer a question with citations. No guardrails here: the server has them.
 
-    Exit code 1 says that the knowledge base holds no answer.
+    It can be narrowed to some documents like a search. Exit code 1 says that the knowledge base
+    holds no answer.
 
     Example: `python -m rag ask "Which setting enables vMotion for vGPU?"`
     """
     from rag.ask import Asked
     from rag.generate import open_generator
     from rag.knowledge import open_knowledge
+    from rag.scope import count_documents
 
     loaded = _load(config, overrides)
     knowledge = open_knowledge(loaded)
     readers = _caller(groups, knowledge.catalog.groups())
+    filters = to_filters(source, product, version, label, after, before)
     asked = Asked()
     asyncio.run(
         _print_answer(
-            knowledge, open_generator(loaded.generator), question, readers, asked, as_json
+            knowledge, open_generator(loaded.generator), question, readers, filters, asked, as_json
         )
     )
     if as_json:
         cited = {str(number): dataclasses.asdict(hit) for number, hit in asked.cited.items()}
-        print(json.dumps({"answer": asked.text, "found": asked.found, "citations": cited}))
+        values = {"answer": asked.text, "found": asked.found, "citations": cited}
+        print(json.dumps(values, default=_jsonable))
     elif asked.found:
         out.print()
         for number, hit in asked.cited.items():
             out.print(f"[dim]\\[{number}] {escape(_place(hit))}[/]")
     else:
-        searched = knowledge.catalog.count(readers)
+        searched = count_documents(knowledge.catalog, readers, filters)
         out.print(f"The knowledge base does not hold an answer ({searched} documents searched).")
     raise typer.Exit(0 if asked.found else FAILED)
 
@@ -431,11 +468,17 @@ def _load(path: Path, overrides: list[str] | None) -> RagConfig:
 
 
 async def _print_answer(
-    knowledge: Any, generator: Any, question: str, groups: frozenset[str], asked: Any, quiet: bool
+    knowledge: Any,
+    generator: Any,
+    question: str,
+    groups: frozenset[str],
+    filters: Filters,
+    asked: Any,
+    quiet: bool,
 ) -> None:
     from rag.ask import ask as answer
 
-    async for piece in answer(knowledge, generator, question, groups, asked):
+    async for piece in answer(knowledge, generator, question, groups, asked, filters=filters):
         if not quiet:
             print(piece, end="", flush=True)
     if asked.text and not quiet:

@@ -12,7 +12,7 @@ from rag.evidence import passage_sentences, select_quotes
 from rag.generate import Generator
 from rag.knowledge import Knowledge
 from rag.prompt import build_prompt
-from rag.retrieve import retrieve
+from rag.retrieve import search
 from rag.schema import Filters, Hit, Sampling, Wordings
 
 
@@ -37,10 +37,11 @@ async def ask(
 ) -> AsyncGenerator[str, None]:
     """Pieces of the answer, with `[n]` marks; what they rest on is noted in `asked`."""
     config = knowledge.config
-    hits = retrieve(
+    found = search(
         knowledge, question, groups, config.prompt.max_passages, filters=filters, wordings=wordings
     )
-    if relevance(knowledge.catalog, question, hits) < config.retriever.min_relevance:
+    hits = found.hits
+    if relevance(knowledge, question, hits, found.contrast) < config.retriever.min_relevance:
         asked.found = False
         return
     quotes = select_quotes(question, hits, knowledge.embedder, config.answer.quotations)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rag.answerable import relevance
 from rag.evaluate_labels import LabelledQuestion
 from rag.knowledge import Knowledge
-from rag.retrieve import retrieve
+from rag.retrieve import search
 from rag.rewrite import standalone_by_words
 
 _DEPTH = 60
@@ -59,12 +59,13 @@ def estimate(
     most = knowledge.config.prompt.max_passages
     for question in questions:
         asked = standalone_by_words(question.text, question.history)
-        hits = retrieve(knowledge, asked.query, groups, _DEPTH, wordings=asked.wordings)
-        held = relevance(knowledge.catalog, asked.query, hits[:most])
+        found = search(knowledge, asked.query, groups, _DEPTH, wordings=asked.wordings)
+        hits = found.hits
+        held = relevance(knowledge, asked.query, hits[:most], found.contrast)
         if question.answerable:
             others = [hit for hit in hits if names[hit.document_id] not in question.relevant]
             answerable.append(held)
-            left_out.append(relevance(knowledge.catalog, asked.query, others[:most]))
+            left_out.append(relevance(knowledge, asked.query, others[:most], found.contrast))
         else:
             unanswerable.append(held)
         on_question()

@@ -8,7 +8,8 @@ A document is replaced, added or deleted in one transaction, so no reader sees h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,14 @@ from rag.catalog_state import (
 from rag.config import RagConfig
 from rag.database import open_database
 from rag.errors import CatalogError, EmbedderChanged
+from rag.postings import Postings
 from rag.schema import EVERYONE, Document, Hit
 from rag.tables import acls, chunks, documents, removed_chunks
+
+_GENERATION = "SELECT value FROM facts WHERE name = 'generation'"
+_GIVEN = sa.select(sa.func.json_each(sa.bindparam("ids")).table_valued("value").c.value)
+_PASSAGES = select_passages().where(chunks.c.id.in_(_GIVEN))
+_VECTORS = "SELECT id, embedding FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,9 @@ class Catalog:
 
     def __init__(self, config: RagConfig) -> None:
         self.engine = open_database(config)
+        self.postings = Postings()
+        self._here = threading.local()
+        self._seen: dict[str, tuple[int, Any]] = {}
         with self.reading() as connection:
             self.id = read_fact(connection, "catalog_id") or ""
 
@@ -76,7 +86,7 @@ class Catalog:
 
     def generation(self) -> int:
         with self.reading() as connection:
-            return read_generation(connection)
+            return int(connection.exec_driver_sql(_GENERATION).scalar() or 0)
 
     def token(self, generation: int) -> str | None:
         """Random mark of a generation: the same number means the same state only with its token.
@@ -98,9 +108,13 @@ class Catalog:
     def allowed_acls(self, groups: frozenset[str]) -> frozenset[int]:
         """Access lists that let a caller of these groups read. `everyone` is always implied."""
         caller = groups | {EVERYONE}
-        with self.reading() as connection:
-            rows = connection.execute(sa.select(acls.c.id, acls.c.groups))
-            return frozenset(row.id for row in rows if caller & set(json.loads(row.groups)))
+        lists: list[tuple[int, frozenset[str]]] = self._once("acls", _read_acls)
+        return frozenset(acl_id for acl_id, readers in lists if not readers.isdisjoint(caller))
+
+    def versions(self, acl_ids: frozenset[int]) -> list[str]:
+        """Every version that some document of these access lists is of."""
+        found: list[tuple[str, int]] = self._once("versions", _read_versions)
+        return sorted({version for version, acl_id in found if acl_id in acl_ids})
 
     def known(self, uris: Sequence[str]) -> dict[str, KnownDocument]:
         """By URI, those of the documents that are there, with what decides about an update."""
@@ -191,22 +205,21 @@ class Catalog:
 
     def passages(self, ids: Sequence[int]) -> dict[int, Hit]:
         """Passages by chunk id, with score 0; ids that are gone by now are left out."""
-        found: dict[int, Hit] = {}
+        return {i: hit for i, (hit, _) in self.passages_and_vectors(ids).items()}
+
+    def passages_and_vectors(
+        self, ids: Sequence[int]
+    ) -> dict[int, tuple[Hit, NDArray[np.float16]]]:
+        """The same with their embeddings: they lie side by side."""
         with self.reading() as connection:
-            for batch in batches(ids):
-                query = select_passages().where(chunks.c.id.in_(batch))
-                found |= {row.id: to_hit(row) for row in connection.execute(query)}
-        return found
+            rows = connection.execute(_PASSAGES, {"ids": _as_json(ids)})
+            return {row.id: (to_hit(row), _vector(row.embedding)) for row in rows}
 
     def vectors(self, ids: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Stored embeddings by chunk id."""
-        found: dict[int, NDArray[np.float16]] = {}
         with self.reading() as connection:
-            for batch in batches(ids):
-                query = sa.select(chunks.c.id, chunks.c.embedding).where(chunks.c.id.in_(batch))
-                for row in connection.execute(query):
-                    found[row.id] = np.frombuffer(row.embedding, dtype=np.float16)
-        return found
+            rows = connection.exec_driver_sql(_VECTORS, (_as_json(ids),))
+            return {i: _vector(embedding) for i, embedding in rows}
 
     def changes_since(self, generation: int, embedder: str, dimension: int) -> Changes:
         """What a vector index of that generation has to remove and then add.
@@ -286,10 +299,36 @@ class Catalog:
             return query
         return query.where(documents.c.acl_id.in_(self.allowed_acls(groups)))
 
+    def _once(self, name: str, read: Callable[[sa.Connection], Any]) -> Any:
+        """What `read` finds, asked for once in each generation."""
+        with self.reading() as connection:
+            generation = int(connection.exec_driver_sql(_GENERATION).scalar() or 0)
+            seen = self._seen.get(name)
+            if seen is None or seen[0] != generation:
+                seen = self._seen[name] = (generation, read(connection))
+        return seen[1]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Whatever this thread reads inside is of one state, and over one connection."""
+        if getattr(self._here, "connection", None) is not None:
+            yield
+            return
+        with self.reading() as connection:
+            self._here.connection = connection
+            try:
+                yield
+            finally:
+                self._here.connection = None
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection in a read transaction: one consistent state. Raises CatalogError."""
+        shared: sa.Connection | None = getattr(self._here, "connection", None)
         try:
+            if shared is not None:
+                yield shared
+                return
             with self.engine.connect() as connection:
                 yield connection
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
@@ -316,3 +355,22 @@ class Catalog:
                 f"the catalog cannot be written: {cause}; free disk space or end the other "
                 "writer, then run the same command again: nothing committed is lost"
             ) from error
+
+
+def _read_acls(connection: sa.Connection) -> list[tuple[int, frozenset[str]]]:
+    rows = connection.execute(sa.select(acls.c.id, acls.c.groups))
+    return [(row.id, frozenset(json.loads(row.groups))) for row in rows]
+
+
+def _read_versions(connection: sa.Connection) -> list[tuple[str, int]]:
+    query = sa.select(documents.c.version, documents.c.acl_id).where(documents.c.version != "")
+    return [(row.version, row.acl_id) for row in connection.execute(query.distinct())]
+
+
+def _vector(embedding: bytes) -> NDArray[np.float16]:
+    return np.frombuffer(embedding, dtype=np.float16)
+
+
+def _as_json(ids: Sequence[int]) -> str:
+    """One bound parameter, however many there are."""
+    return json.dumps([int(i) for i in ids])

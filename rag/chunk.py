@@ -142,8 +142,7 @@ def _units(
     text: str, section: Section, token_starts: TokenStarts, budget: int
 ) -> Iterator[tuple[int, int, int]]:
     """(start, end, tokens) of each sentence, none of them over the budget."""
-    for block_start in range(section.start, section.end, _BLOCK_CHARACTERS):
-        block_end = min(section.end, block_start + _BLOCK_CHARACTERS)
+    for block_start, block_end in _blocks(text, section):
         starts = token_starts(text[block_start:block_end]) + block_start
         for start, end in sentence_spans(text, block_start, block_end):
             low, high = (int(i) for i in np.searchsorted(starts, (start, end)))
@@ -153,6 +152,17 @@ def _units(
                 yield start, start + len(text[start:behind].rstrip()), stop - low
                 start, low = behind + text[behind].isspace(), stop
             yield start, end, high - low
+
+
+def _blocks(text: str, section: Section) -> Iterator[tuple[int, int]]:
+    """Stretches short enough for the tokenizer, cut behind a line where there is one."""
+    start = section.start
+    while start < section.end:
+        end = min(section.end, start + _BLOCK_CHARACTERS)
+        if end < section.end and (line := text.rfind("\n", start, end)) > start:
+            end = line + 1
+        yield start, end
+        start = end
 
 
 def _cut(text: str, starts: NDArray[np.int64], low: int, stop: int) -> int:

@@ -32,7 +32,7 @@ def collapse(
     near = _near(hits, vectors_of)
     kept: dict[int, list[Hit]] = {}  # by the place of the first of its kind
     for at, hit in enumerate(hits):
-        first = next((i for i in near[at] if i in kept and _same(hits[i], hit)), at)
+        first = next((i for i in near[at] if i in kept and _belongs(hit, kept[i])), at)
         kept.setdefault(first, []).append(hit)
     return [_representative(group, asked) for group in kept.values()]
 
@@ -64,10 +64,11 @@ def _near(
     return [np.flatnonzero(row).tolist() for row in similar]
 
 
-def _same(one: Hit, other: Hit) -> bool:
-    if one.document_id == other.document_id:
+def _belongs(hit: Hit, group: Sequence[Hit]) -> bool:
+    """Whether it says what the first of these says, and none of them is of its own document."""
+    if any(hit.document_id == other.document_id for other in group):
         return False
-    left, right = set(words(one.text)), set(words(other.text))
+    left, right = set(words(group[0].text)), set(words(hit.text))
     return len(left & right) >= _SAME_WORDS * len(left | right)
 
 
@@ -83,7 +84,7 @@ def _goes_before(hit: Hit, best: Hit, asked: Sequence[str]) -> bool:
     wanted, has = matches(asked, hit.version), matches(asked, best.version)
     if wanted != has:
         return wanted
-    if hit.version != best.version:
+    if newness(hit.version) != newness(best.version):
         return newness(hit.version) > newness(best.version)
     if hit.modified is None or best.modified is None:
         return False

@@ -71,7 +71,7 @@ class RetrieverConfig(Section):
     """Passages handed to the prompt and to `/v1/search` by default."""
     candidates: int = Field(100, ge=10, le=1000)
     """Passages each leg proposes before fusion."""
-    lexical_weight: float = Field(0.6, ge=0, le=1)
+    lexical_weight: float = Field(0.55, ge=0, le=1)
     """Share of the full-text leg in the fused score; the rest is the dense leg's."""
     heading_weight: float = Field(0.7, ge=0, le=10)
     """BM25 weight of title and headings beside the passage's own text."""
@@ -83,7 +83,7 @@ class RetrieverConfig(Section):
     """Passages of one document among those found, unless there are too few others."""
     collapse: bool = True
     """Near-identical passages of several documents count once."""
-    min_relevance: float = Field(0.53, ge=0, le=1)
+    min_relevance: float = Field(0.45, ge=0, le=1)
     """Below this estimate of relevance the reply is that the knowledge base does not hold it."""
 
 

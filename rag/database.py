@@ -57,6 +57,12 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # SQLite's own lower() knows no letters but ASCII's.
+    connection.create_function("casefold", 1, _casefold, deterministic=True)
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
 
 
 def _switch_to_wal(connection: Any) -> None:

@@ -25,9 +25,12 @@ from rag.errors import ModelError
 
 log = logging.getLogger(__name__)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would not survive a fork
+onnxruntime.set_default_logger_severity(3)  # it warns of graphics cards that it cannot look at
 
 RECIPE = 1
 """Raised when the export changes, so that what an older one wrote is made anew."""
+
+_MAKING = threading.Lock()
 
 
 class OnnxModel:
@@ -48,7 +51,7 @@ class OnnxModel:
         self._whole.no_truncation()
         for tokenizer in (self._cutting, self._whole):
             tokenizer.no_padding()
-        self.dimension = int(self._session.get_outputs()[0].shape[-1])
+        self.dimension = self.vector(self.tokens(["dimension"])[0]).size
 
     def tokens(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Ids of shape (1, n) of each text, cut off at the window, special tokens included."""
@@ -121,16 +124,17 @@ def onnx_file(folder: Path, weights: str, backend: str) -> Path:
 
 def _open(config: EmbedderConfig, folder: Path, weights: str) -> OnnxModel:
     path = onnx_file(folder, weights, config.backend)
-    if path.is_file():
-        try:
-            return OnnxModel(str(path), config.max_tokens)
-        except Exception:  # onnxruntime promises no classes; making it anew mends them all
-            log.warning("%s is damaged and is made anew", path, exc_info=True)
-    from rag.embed_onnx_export import export
+    with _MAKING:  # torch traces one model at a time; whoever waited finds it made
+        if path.is_file():
+            try:
+                return OnnxModel(str(path), config.max_tokens)
+            except Exception:  # onnxruntime promises no classes; making it anew mends them all
+                log.warning("%s is damaged and is made anew", path, exc_info=True)
+        from rag.embed_onnx_export import export
 
-    log.info("making the ONNX form of %s, once", folder)
-    model = export(config)
-    _keep(path, model)
+        log.info("making the ONNX form of %s, once", folder)
+        model = export(config)
+        _keep(path, model)
     return OnnxModel(model, config.max_tokens)
 
 

@@ -21,9 +21,8 @@ from rag.evaluate_means import ANSWERS, QUOTATIONS
 from rag.evaluate_run import FoundDocument, KeptAnswer, QuestionResult, Ranking, labelled_alike
 from rag.generate import Generator
 from rag.knowledge import Knowledge
-from rag.retrieve import retrieve
+from rag.retrieve import Found, search
 from rag.rewrite import Standalone, standalone
-from rag.schema import Hit
 
 _KEPT = 10
 _WARM_UP = "What has to be loaded?"
@@ -130,27 +129,27 @@ def _probe(
     knowledge: Knowledge, asked: Standalone, groups: frozenset[str]
 ) -> tuple[float, dict[str, float]]:
     """The relevance that decides about an answer, and milliseconds by stage on the way to it."""
-    hits, seconds = _timed_search(knowledge, asked, groups)
+    found, seconds = _timed_search(knowledge, asked, groups)
     if knowledge.config.reranker.provider != "none":
         _, without = _timed_search(_without_reranker(knowledge), asked, groups)
         seconds["rerank"] = max(0.0, seconds["search"] - without["search"])
         seconds["search"] = without["search"]
     start = time.perf_counter()
-    estimate = relevance(knowledge.catalog, asked.query, hits)
+    estimate = relevance(knowledge, asked.query, found.hits, found.contrast)
     seconds["relevance"] = time.perf_counter() - start
     return estimate, {stage: value * _MS for stage, value in seconds.items()}
 
 
 def _timed_search(
     knowledge: Knowledge, asked: Standalone, groups: frozenset[str]
-) -> tuple[list[Hit], dict[str, float]]:
+) -> tuple[Found, dict[str, float]]:
     embedder = TimedEmbedder(knowledge.embedder)
     timed = with_embedder(knowledge, embedder)
     start = time.perf_counter()
     most = knowledge.config.prompt.max_passages
-    hits = retrieve(timed, asked.query, groups, most, wordings=asked.wordings)
+    found = search(timed, asked.query, groups, most, wordings=asked.wordings)
     seconds = {"search": time.perf_counter() - start - embedder.seconds}
-    return hits, {"embed_question": embedder.seconds, **seconds} if embedder.seconds else seconds
+    return found, {"embed_question": embedder.seconds, **seconds} if embedder.seconds else seconds
 
 
 def _without_reranker(knowledge: Knowledge) -> Knowledge:

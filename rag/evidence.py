@@ -78,6 +78,20 @@ def select_quotes(
     return _distinct(sorted(scored, key=lambda q: -q.score), count)
 
 
+def nearest_sentence(question: str, hits: Sequence[Hit], embedder: Embedder) -> float:
+    """Best cosine of the question to one of the sentences that share most words with it.
+
+    Those are the sentences that `select_quotes` embeds too: a caching embedder does it once.
+    """
+    candidates = [q for q in passage_sentences(hits) if len(q.text.split()) >= _FEWEST_WORDS]
+    if not candidates:
+        return 0.0
+    by_words = _word_scores(question, candidates)
+    order = sorted(range(len(candidates)), key=lambda i: -by_words[i])[:_MOST_EMBEDDED]
+    vectors = embedder.encode([question, *(candidates[i].text for i in order)])
+    return float((vectors[1:] @ vectors[0]).max())
+
+
 def _completeness(text: str) -> float:
     """Less than 1 for what says little by itself: a table's row, a fragment without a full stop."""
     if _CELLS.search(text):

@@ -7,6 +7,8 @@ nothing and opens nothing: its folder is not taken in until it is mended.
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +39,20 @@ class FolderRules(Section):
             raise ValueError(f"put the version in quotes: version: '{value}'")
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _list(cls, groups: object) -> object:
+        """Said without a value, or with one that is no list, it is not known what was meant."""
+        if not isinstance(groups, list):
+            raise ValueError("write a list, such as [staff]; [] is nobody")
+        return groups
+
     @field_validator("groups")
     @classmethod
-    def _some(cls, groups: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if groups is not None and not all(group.strip() for group in groups):
+    def _some(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(group.strip() for group in groups):
             raise ValueError("a group's name is empty")
-        return groups
+        return tuple(group.strip() for group in groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +81,32 @@ def read_rules(folder: Path) -> FolderRules | None:
     """The folder's own rules, None without any. Raises SourceError."""
     path = folder / NAME
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise ValueError("is larger than 64 kB")
-        return FolderRules.model_validate(yaml.safe_load(data) or {})
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
+        values = yaml.safe_load(_read(path))
+        return FolderRules.model_validate({} if values is None else values)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
-        raise SourceError(f"{path}: {key}: {first['msg']}: mend it, then run again") from error
+        what = first["msg"].removeprefix("Value error, ")
+        raise SourceError(f"{path}: {key}: {what}; mend it, then run again") from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         what = " ".join(str(error).split())
         raise SourceError(
             f"{path} cannot be read ({what}), so who may read its folder is unknown: mend it, "
             "then run again"
         ) from error
+
+
+def _read(path: Path) -> bytes:
+    """Does not wait for a pipe's other end. Raises OSError and ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("is no file")
+        data = os.read(descriptor, _LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > _LARGEST:
+        raise ValueError("is larger than 64 kB")
+    return data

@@ -1,83 +1,122 @@
 """Question -> passages by their words: BM25 over the catalog's own full-text index (SQLite FTS5).
 
+Of a question over a large catalog the commonest words are left out: see `rag/postings.py`.
+
 FTS5 uses k1 = 1.2 and b = 0.75 and stems with Porter's algorithm, so it is meant for English; other
 languages are matched by their unstemmed words.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 
+import numpy as np
 import snowballstemmer
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from rag.catalog import Catalog
+from rag.postings import Word
 from rag.scope import Scope
-from rag.tables import chunks
 from rag.words import content_words
 
 _MOST_WORDS = 64
 _PART = re.compile(r"[^\W_]+")  # where FTS5 parts a word: `gpu_memory`, `don't`
 _PORTER = snowballstemmer.stemmer("porter")  # as FTS5 stems; `words.stem` uses its successor
 
-_INDEX = sa.table("chunk_words", sa.column("rowid", sa.Integer))
-_MATCHES = sa.text("chunk_words MATCH :words")
+_FIRST_LOOK = 256
+"""Passages whose access is looked up first; more only where that was not enough."""
+
+_ALLOWED = "SELECT id, acl_id, document_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def search_words(
     catalog: Catalog, question: str, k: int, scope: Scope, heading_weight: float
 ) -> dict[int, float]:
     """Chunk id -> BM25 of the best `k` passages that share a word with the question."""
-    return _best(catalog, _any_of(content_words(question)), k, scope, heading_weight)
+    return _best(catalog, content_words(question), k, scope, heading_weight)
 
 
 def search_phrases(
     catalog: Catalog, phrases: Sequence[str], k: int, scope: Scope, heading_weight: float
 ) -> dict[int, float]:
     """The same for passages that hold one of these, such as `vgpu.hotmigrate.enabled`, whole."""
-    return _best(catalog, _any_of(phrases), k, scope, heading_weight)
+    return _best(catalog, phrases, k, scope, heading_weight)
 
 
 def score_words(
     catalog: Catalog, question: str, ids: Sequence[int], heading_weight: float
 ) -> dict[int, float]:
     """BM25 of given passages; those that share no word with the question are left out."""
-    words = _any_of(content_words(question))
-    if not ids or not words:
+    if not ids:
         return {}
-    query = _scored(heading_weight).where(_INDEX.c.rowid.in_(list(ids)))
-    return _run(catalog, query, words)
+    with catalog.reading() as connection:
+        words = content_words(question)[:_MOST_WORDS]
+        found = catalog.postings.look_up(connection, words, heading_weight)
+    wanted = np.unique(np.asarray(ids, dtype=np.int64))
+    scores = np.zeros(len(wanted))
+    holding = np.zeros(len(wanted), dtype=np.bool_)
+    for word in found:
+        if len(word.ids):
+            at = np.minimum(np.searchsorted(word.ids, wanted), len(word.ids) - 1)
+            there = word.ids[at] == wanted
+            scores[there] += word.rarity * word.gains[at[there]]
+            holding |= there
+    return dict(zip(wanted[holding].tolist(), scores[holding].tolist(), strict=True))
 
 
 def _best(
-    catalog: Catalog, words: str, k: int, scope: Scope, heading_weight: float
+    catalog: Catalog, words: Sequence[str], k: int, scope: Scope, heading_weight: float
 ) -> dict[int, float]:
     if not scope.acl_ids or not words:
         return {}
-    query = _scored(heading_weight).join(chunks, chunks.c.id == _INDEX.c.rowid)
-    query = scope.restrict(query).order_by(sa.desc("score"), _INDEX.c.rowid).limit(k)
-    return _run(catalog, query, words)
-
-
-def _scored(heading_weight: float) -> sa.Select[tuple[int, float]]:
-    score = -sa.func.bm25(sa.literal_column("chunk_words"), heading_weight, 1.0, type_=sa.Float)
-    query = sa.select(_INDEX.c.rowid.label("id"), score.label("score"))
-    return query.select_from(_INDEX).where(_MATCHES)
-
-
-def _any_of(words: Sequence[str]) -> str:
-    """Quoted, so that nothing a user types is read as an FTS5 operator."""
-    quoted = [word.replace('"', '""') for word in words[:_MOST_WORDS]]
-    return " OR ".join(f'"{word}"' for word in quoted)
-
-
-def _run(catalog: Catalog, query: sa.Select[tuple[int, float]], words: str) -> dict[int, float]:
     with catalog.reading() as connection:
-        rows = connection.execute(query, {"words": words})
-        return {int(row.id): float(row.score) for row in rows}
+        found = catalog.postings.look_up(connection, words[:_MOST_WORDS], heading_weight)
+        ids, scores = _added_up(found)
+        best: dict[int, float] = {}
+        done, look = 0, max(_FIRST_LOOK, 2 * k)
+        while len(best) < k and done < len(ids):
+            top = _top(ids, scores, done + look)[done:]
+            allowed = _allowed(connection, ids[top].tolist(), scope)
+            best |= {int(ids[i]): float(scores[i]) for i in top if int(ids[i]) in allowed}
+            done, look = done + look, 8 * look
+    return dict(islice(best.items(), k))
+
+
+def _added_up(words: Sequence[Word]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Ids of all passages that hold one of the words, rising, and their scores; both (n,)."""
+    if not sum(len(word.ids) for word in words):
+        return np.zeros(0, np.int64), np.zeros(0)
+    ids = np.concatenate([word.ids for word in words])
+    gains = np.concatenate([word.rarity * word.gains for word in words])
+    order = np.argsort(ids, kind="stable")  # merges the words' rising runs
+    ids = ids[order]
+    starts = np.flatnonzero(np.diff(ids, prepend=-1))
+    return ids[starts], np.add.reduceat(gains[order], starts, dtype=np.float64)
+
+
+def _top(ids: NDArray[np.int64], scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Places of the `count` best, best first, of equal scores the lower id first."""
+    places = np.arange(len(ids))
+    if count < len(ids):
+        least = np.partition(scores, len(ids) - count)[len(ids) - count]
+        places = np.flatnonzero(scores >= least)
+    return places[np.lexsort((ids[places], -scores[places]))][:count]
+
+
+def _allowed(connection: sa.Connection, ids: Sequence[int], scope: Scope) -> set[int]:
+    """Those of the passages that are of this scope, and still there."""
+    rows = connection.exec_driver_sql(_ALLOWED, (json.dumps(ids),)).all()
+    readable = [(row[0], row[2]) for row in rows if row[1] in scope.acl_ids]
+    if scope.document_ids is None:
+        return {i for i, _ in readable}
+    passing = np.isin([document for _, document in readable], scope.document_ids)
+    return {i for (i, _), passes in zip(readable, passing.tolist(), strict=True) if passes}
 
 
 def rarity(catalog: Catalog, words: Sequence[str]) -> dict[str, float]:

@@ -8,6 +8,7 @@ load and the index is built again from the catalog.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import struct
@@ -170,8 +171,9 @@ def _sweep(path: Path) -> None:
         owner = partial.name.split(".")[-2]
         try:
             os.kill(int(owner), 0)
-        except (ProcessLookupError, ValueError):
-            partial.unlink(missing_ok=True)
+        except (ProcessLookupError, ValueError, OverflowError):
+            with contextlib.suppress(OSError):  # it is only in the way
+                partial.unlink(missing_ok=True)
         except OSError:
             continue  # somebody else's, and alive
 

@@ -14,12 +14,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from datetime import UTC
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rag.catalog_rows import KnownDocument, NewDocument, State, Update
 from rag.chunk import chunk_document, embedding_text, place
+from rag.compare import narrowed, owner_conflict, state_of, updated
 from rag.config import IngestConfig, RagConfig
 from rag.errors import ParseError, SourceError
 from rag.failures import known_failures, remember_failure
@@ -119,24 +119,6 @@ def recipe(config: RagConfig) -> str:
     return f"parser {PARSER_VERSION}{ocr}, chunk {sizes}"
 
 
-def state_of(raw: RawDocument, groups: frozenset[str], source: str) -> State:
-    """What a document is to carry beside its text; `groups` hold where its source names none."""
-    readers = groups if raw.groups is None else raw.groups
-    modified = raw.modified.astimezone(UTC) if raw.modified is not None else None
-    return State(raw.name, readers, source, raw.stamp, raw.metadata, modified)
-
-
-def owner_conflict(known: KnownDocument | None, source: str) -> str | None:
-    """Why this source may not touch the document: it belongs to another one."""
-    owner = known.state.source if known is not None else ""
-    if owner in ("", source):
-        return None
-    return (
-        f"belongs to the source '{owner}', which keeps it up to date: `python -m rag sync {owner}`; "
-        f"if there is no such source any more: `python -m rag sync --forget {owner}`"
-    )
-
-
 def attempt(config: RagConfig) -> str:
     """What, beside its bytes, decides whether a document kills its parser."""
     limits = f"{config.ingest.parse_timeout_s:g} s, {config.ingest.parse_memory_mb} MB"
@@ -153,33 +135,24 @@ def note_same_bytes(
         report.relabelled.append(raw.name)
     else:
         report.unchanged += 1
-    if state == known.state:
-        return None
-    unseen = replace(known.state, stamp=state.stamp, modified=state.modified)
-    return Update(known.id, state, visible=state != unseen)
+    return updated(state, known)
 
 
 def note_failed(
     raw: RawDocument, state: State, known: KnownDocument | None, reason: str, report: IngestReport
 ) -> Update | None:
-    """The former version stays, but only for readers of both: its source may have shut out some,
-    and may have let in others because the text that they now see is another one."""
+    """The former version stays, but never with readers that its source has since shut out."""
     report.failures.append(Failure(raw.uri, raw.name, reason))
-    readers = _readers_of_both(known.state.groups, state.groups) if known else frozenset()
-    if known is None or known.state.groups == readers:
-        return None
-    report.regrouped.append(raw.name)
-    return Update(known.id, replace(known.state, groups=readers))
+    update = narrowed(state, known)
+    if update is not None:
+        report.regrouped.append(raw.name)
+    return update
 
 
-def tried_before(reason: str) -> str:
-    return f"{reason} (not tried again until it changes)"
-
-
-def _readers_of_both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    if EVERYONE in one:
-        return other
-    return one if EVERYONE in other else one & other
+def tried_before(failed: dict[str, tuple[str, str, str]], uri: str, *key: str) -> str | None:
+    """Why these bytes are not given to a parser again; `key` is their hash and `attempt`."""
+    *same, reason = failed.get(uri, ("",))
+    return f"{reason} (not tried again until it changes)" if same == list(key) else None
 
 
 def _parsed_ahead(
@@ -240,8 +213,8 @@ def _begin(
     sha256 = hashlib.sha256(data).hexdigest()
     if known and (known.sha256, known.recipe) == (sha256, wanted):
         return note_same_bytes(raw, state, known, report)
-    if failed.get(raw.uri, ("", ""))[:2] == (sha256, attempt(knowledge.config)):
-        return note_failed(raw, state, known, tried_before(failed[raw.uri][2]), report)
+    if reason := tried_before(failed, raw.uri, sha256, attempt(knowledge.config)):
+        return note_failed(raw, state, known, reason, report)
     parsed = _parsers(knowledge.config.ingest).submit(data, raw.name + raw.suffix)
     return Parsing(raw, state, sha256, len(data), known, parsed)
 

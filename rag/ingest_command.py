@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -28,13 +27,17 @@ from rag.embed import open_embedder
 from rag.errors import RagError
 from rag.ingest import IngestReport, ingest
 from rag.knowledge import Knowledge, open_knowledge
-from rag.plan import plan
+from rag.plan import catalog_to_look_at, plan
 from rag.prune import gone, prune
 from rag.reembed import progress, reembed
 from rag.schema import Failure, RawDocument
 from rag.source import FileSource
 
 out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+_GLANCE_MS = 250
+"""Of a watch, between two looks at whether it was interrupted."""
 
 
 def run(
@@ -50,9 +53,9 @@ def run(
     source = _files(config, paths)
     items = list(source.documents())
     if dry_run:
-        catalog = Catalog(config)
-        stale = gone(catalog, items, source.roots()) if remove_gone else {}
-        report = plan(catalog, items, stale, config, groups)
+        with catalog_to_look_at(config) as catalog:
+            stale = gone(catalog, items, source.roots()) if remove_gone else {}
+            report = plan(catalog, items, stale, config, groups)
     else:
         report = _take_in(open_knowledge(config), source, items, groups, remove_gone, not as_json)
     if not items:
@@ -75,18 +78,42 @@ def watch(
     Each pass looks at all files but reads only those whose stamp has changed. Shares mounted over
     the network tell nobody of changes: there set WATCHFILES_FORCE_POLLING=true.
     """
-    from watchfiles import watch as changes
-
     if missing := [str(path) for path in paths if not path.exists()]:
         raise RagError(f"{', '.join(missing)} does not exist: only what is there can be watched")
     knowledge, source = open_knowledge(config), _files(config, paths)
-    out.print(f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it.", soft_wrap=True)
-    passes = itertools.chain([None], changes(*paths, raise_interrupt=False))
-    for _change in passes:
+    told = f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it."
+    (err if as_json else out).print(escape(told), soft_wrap=True)
+    first = True
+    for _change in _changes(paths, config.data_dir):
         items = list(source.documents())
-        report = _take_in(knowledge, source, items, groups, remove_gone, show=False)
-        if did_something(report) or _change is None:
+        report = ingest_with_bar(knowledge, items, groups, show=False)
+        if remove_gone:
+            prune(knowledge, items, source.roots(), report, even_most=False)
+        if did_something(report) or first:
             print_report(report, dry_run=False, as_json=as_json)
+        first = False
+    knowledge.close()
+
+
+def _changes(paths: Sequence[Path], data_dir: Path) -> Iterator[None]:
+    """Once at the start, then whenever something below `paths` changed, until interrupted.
+
+    The first comes when the watch is on already: what changes during the first pass is not lost.
+    """
+    from watchfiles import watch as changes
+
+    own, begun = data_dir.resolve(), False
+    for change in changes(
+        *paths,
+        raise_interrupt=False,
+        yield_on_timeout=True,
+        rust_timeout=_GLANCE_MS,
+        ignore_permission_denied=True,  # each pass says what may not be read
+    ):
+        foreign = any(not Path(path).resolve().is_relative_to(own) for _, path in change)
+        if foreign or not begun:
+            begun = True
+            yield
 
 
 def reindex(config: RagConfig) -> None:
@@ -129,7 +156,8 @@ def did_something(report: IngestReport) -> bool:
 
 def print_report(report: IngestReport, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"dry_run": dry_run, **dataclasses.asdict(report)}, ensure_ascii=False))
+        values = {"dry_run": dry_run, **dataclasses.asdict(report)}
+        print(json.dumps(values, ensure_ascii=False), flush=True)
     else:
         _print_summary(report, dry_run)
 

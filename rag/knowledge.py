@@ -88,15 +88,28 @@ def open_knowledge(config: RagConfig, embedder: Embedder | None = None) -> Knowl
     try:
         wanted = embedder or _cached(open_embedder(config.embedder), config)
         _remember(catalog, wanted, config.embedder)
-        stored = catalog.embedder()
-        present = wanted
-        if stored not in (None, wanted.fingerprint):
-            present = _former(catalog, str(stored), wanted, config)
-        index = open_index(config, catalog, present.fingerprint, present.dimension)
+        present, index = _open_pair(config, catalog, wanted)
     except BaseException:
         catalog.close()
         raise
     return Knowledge(config, catalog, present, index, wanted)
+
+
+def _open_pair(
+    config: RagConfig, catalog: Catalog, wanted: Embedder
+) -> tuple[Embedder, VectorIndex]:
+    """The embedder in force and its index. Raises EmbedderChanged where it is gone."""
+    stored = catalog.embedder()
+    try:
+        present = wanted
+        if stored not in (None, wanted.fingerprint):
+            present = _former(catalog, str(stored), wanted, config)
+        return present, open_index(config, catalog, present.fingerprint, present.dimension)
+    except EmbedderChanged:
+        if catalog.embedder() != wanted.fingerprint:
+            raise
+        # Another process has changed over while the former embedder was being loaded.
+        return wanted, open_index(config, catalog, wanted.fingerprint, wanted.dimension)
 
 
 def _remember(catalog: Catalog, embedder: Embedder, config: EmbedderConfig) -> None:
@@ -115,7 +128,9 @@ def _former(catalog: Catalog, stored: str, wanted: Embedder, config: RagConfig) 
     if settings is None:
         raise EmbedderChanged(stored, wanted.fingerprint)
     try:
-        known = EmbedderConfig(**json.loads(settings), api_key=config.embedder.api_key)
+        known = EmbedderConfig(**json.loads(settings))
+        if known.base_url == config.embedder.base_url:  # a key is for nobody but its own endpoint
+            known = known.model_copy(update={"api_key": config.embedder.api_key})
         former = open_embedder(known)
     except (ModelError, ValueError) as error:
         raise EmbedderChanged(stored, wanted.fingerprint) from error

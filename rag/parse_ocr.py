@@ -49,7 +49,10 @@ class ScannedText:
         self.height = height
         self._rows = [row for group in _reading_order(words) for row in visual_rows(group)]
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> list[Line]:
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[Line]:
         for number, row in enumerate(self._rows):
             row.sort(key=lambda word: word.left)
             text = " ".join(word.text for word in row)

@@ -140,7 +140,7 @@ def _read_page(
     page = document[number]
     try:
         with PageText(page) as text:
-            lines = list(text.lines())
+            lines = text.lines()
             if lines:
                 drawing = read_drawing(page, text.box, text.turn)
                 found, ending = with_tables(text, lines, drawing, before)
@@ -152,7 +152,7 @@ def _read_page(
         from rag.parse_ocr import read_scan
 
         scan = read_scan(page)
-        found, ending = with_tables(scan, list(scan.lines()), Drawing(), before)
+        found, ending = with_tables(scan, scan.lines(), Drawing(), before)
         return Page(tuple(found), scan.height, "ocr"), ending
     finally:
         page.close()

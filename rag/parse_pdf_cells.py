@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from rag.parse_pdf_columns import (
     NARROW_GAP,
@@ -24,10 +25,11 @@ from rag.parse_pdf_layout import Word
 
 Cut = Callable[[Word, float], tuple[Word, Word] | None]
 
-_CROSSED = 0.1
-"""Share of words that may reach over a rule and have to be cut, as cells too narrow have them."""
+_STRUCK = 0.1
+"""Share of words that a rule may strike through, as where a cell is too narrow."""
 _LEAST_CELLS = 0.5
 """Share of the fields that are cells of their own, in a table however much of it is merged."""
+_PROSE_WORDS = 4
 _MANY_BANDS = 4
 """As many rows between rules are taken for all there are."""
 
@@ -64,15 +66,15 @@ def gridded(grid: Grid, words: Sequence[Word], cut: Cut) -> Table | None:
     """The table in a grid of at least two columns. None for a drawing: there rules
     cut through words, or boxes stand anywhere and most fields belong to others."""
     held: dict[tuple[int, int], list[Word]] = {}
-    crossed = 0
+    struck = 0
     for word in words:
-        parts = _parts(grid, word, cut)
-        crossed += len(parts) > 1
+        parts, through = _parts(grid, word, cut)
+        struck += through
         for part in parts:
             at_row, at_column = _field(grid, part)
             held.setdefault(grid.owner[at_row][at_column], []).append(part)
     cells = len({owner for owners in grid.owner for owner in owners})
-    if crossed > max(1, _CROSSED * len(words)) or cells < _LEAST_CELLS * grid.rows * grid.columns:
+    if struck > max(1, _STRUCK * len(words)) or cells < _LEAST_CELLS * grid.rows * grid.columns:
         return None
     table = Table(grid.xs, [], [], grid.ys[-1])
     for number, owners in enumerate(grid.owner):
@@ -158,17 +160,19 @@ def _unmerged(row: Row, xs: Sequence[float]) -> Row:
     return out
 
 
-def _parts(grid: Grid, word: Word, cut: Cut) -> list[Word]:
-    """The word, cut at the first rule of its row that it crosses, and so on."""
+def _parts(grid: Grid, word: Word, cut: Cut) -> tuple[list[Word], bool]:
+    """The word, cut where it crosses rules of its row, and whether one strikes through a letter."""
     row, _ = _field(grid, word)
     owners = grid.owner[row]
     for column, x in enumerate(grid.xs[1:-1], start=1):
         walled = owners[column] != owners[column - 1]
         if walled and word.left + OVERHANG < x < word.right - OVERHANG:
             parts = cut(word, x)
-            if parts is not None:
-                return [parts[0], *_parts(grid, parts[1], cut)]
-    return [word]
+            if parts is None:
+                return [word], True
+            rest, struck = _parts(grid, parts[1], cut)
+            return [parts[0], *rest], struck
+    return [word], False
 
 
 def _field(grid: Grid, word: Word) -> tuple[int, int]:
@@ -237,27 +241,43 @@ def _are_rows(lines: Sequence[Sequence[Word]], xs: Sequence[float]) -> bool:
     if len(lines) < 4:  # a cell of two lines is more common than a row without a rule
         return all(len(columns) == len(xs) - 1 for columns in filled)
     if len(firsts) < len(lines):
-        return firsts != list(range(len(firsts)))  # else just the first cell has several lines
-    return sum(1 for columns in filled if len(columns) > 1) > 0.6 * len(lines)
+        # Else just the first cell has several lines, and others some more.
+        return firsts != list(range(len(firsts))) or len(filled[-1]) > (len(xs) - 1) / 2
+    if sum(1 for columns in filled if len(columns) > 1) < 0.6 * len(lines):
+        return False
+    return not any(_is_prose_column(lines, xs, column) for column in range(len(xs) - 1))
+
+
+def _is_prose_column(lines: Sequence[Sequence[Word]], xs: Sequence[float], column: int) -> bool:
+    """Whether most of a column's lines are as long as the longest: a text, broken to its width."""
+    fields = [field for line in lines if (field := placed(line, xs)[column]) and field.words]
+    if not fields or fmean(len(field.words) for field in fields) < _PROSE_WORDS:
+        return False
+    widths = [max(w.right for w in f.words) - min(w.left for w in f.words) for f in fields]
+    return sum(1 for width in widths if width > 0.8 * max(widths)) > 0.7 * len(widths)
 
 
 def _row_starts(lines: Sequence[Sequence[Word]], xs: Sequence[float]) -> list[bool]:
     """Whether each line begins a row or goes on with cells of the one above.
 
-    A row has a first cell, or else most others; where some lines are closer together than others,
-    those of a row are.
+    Where some lines are closer together than others, those of a row are, wherever in the row its
+    shorter cells stand; unless nearly all lines are rows, and just stand in groups. Where all are
+    as close, a row has a first cell, or else most others.
     """
     gaps = [above[0].base - line[0].base for above, line in pairwise(lines)]
     uneven = bool(gaps) and max(gaps) > 1.3 * min(gaps)
     apart = (min(gaps) + max(gaps)) / 2 if gaps else 0.0
+    columns, filled = len(xs) - 1, [_filled(line, xs) for line in lines]
+    short = sum(1 for found in filled if len(found) <= columns / 2)
     starts = [True]
-    for gap, line in zip(gaps, lines[1:], strict=True):
-        filled, columns = _filled(line, xs), len(xs) - 1
-        close = uneven and gap < apart
-        if 0 in filled:
-            starts.append(not (close and len(filled) <= columns / 2))
+    for gap, found in zip(gaps, filled[1:], strict=True):
+        whole = len(found) > columns / 2 if 0 in found else len(found) >= max(2, columns - 1)
+        if uneven and short > 0.3 * len(lines):
+            starts.append(gap >= apart)
+        elif uneven:
+            starts.append(gap >= apart or whole)
         else:
-            starts.append(not close and len(filled) >= max(2, columns - 1))
+            starts.append(0 in found or whole)
     return starts
 
 

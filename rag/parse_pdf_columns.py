@@ -12,8 +12,11 @@ OVERHANG = 2.0
 """Points by which a word may reach over a column's edge."""
 WIDE_GAP = 1.2
 """Between columns without rules, in type sizes."""
-NARROW_GAP = 0.45
+NARROW_GAP = 0.5
 """Between columns below common rules; wider than any space between words."""
+
+Span = tuple[float, float]
+"""From the left to the right edge."""
 
 
 def visual_rows(words: Sequence[Word]) -> list[list[Word]]:
@@ -30,9 +33,9 @@ def visual_rows(words: Sequence[Word]) -> list[list[Word]]:
     return rows
 
 
-def pieces(row: Sequence[Word], gap: float) -> list[tuple[float, float]]:
+def pieces(row: Sequence[Word], gap: float) -> list[Span]:
     """(left, right) of the stretches of a line that are no further apart than `gap` type sizes."""
-    found: list[tuple[float, float]] = []
+    found: list[Span] = []
     for word in sorted(row, key=lambda word: word.left):
         if found and word.left - found[-1][1] <= gap * word.size:
             found[-1] = (found[-1][0], max(found[-1][1], word.right))
@@ -44,21 +47,44 @@ def pieces(row: Sequence[Word], gap: float) -> list[tuple[float, float]]:
 def column_edges(rows: Sequence[Sequence[Word]], gap: float) -> list[float]:
     """Where columns begin and end: in the middle of what is free in every row.
 
-    A row of one stretch (a caption, a title over all columns) has no say.
+    A row of one stretch says how far a column reaches, or nothing, where it runs over several.
     """
     spans = [pieces(row, gap) for row in rows]
-    spans = [row for row in spans if len(row) > 1]
-    covered: list[tuple[float, float]] = []
     size = fmean(word.size for row in rows for word in row) if rows else 0.0
-    for left, right in sorted(piece for row in spans for piece in row):
+    covered: list[Span] = []
+    for left, right in sorted(piece for row in spans if len(row) > 1 for piece in row):
         if covered and left - covered[-1][1] <= gap * size:
             covered[-1] = (covered[-1][0], max(covered[-1][1], right))
         else:
             covered.append((left, right))
+    for left, right in (row[0] for row in spans if len(row) == 1):
+        touched = [i for i, (start, end) in enumerate(covered) if left < end and start < right]
+        if len(touched) == 1:
+            start, end = covered[touched[0]]
+            covered[touched[0]] = (min(start, left), max(end, right))
+    covered = _supported(covered, spans, WIDE_GAP * size)
     if not covered:
         return []
     inner = [(before[1] + after[0]) / 2 for before, after in pairwise(covered)]
     return [covered[0][0], *inner, covered[-1][1]]
+
+
+def _supported(covered: Sequence[Span], spans: Sequence[Sequence[Span]], near: float) -> list[Span]:
+    """The columns; what has words in a single row and is near to another is a part of that, where
+    two words just stand a little further apart."""
+    kept = list(covered)
+    at = 0
+    while at < len(kept):
+        start, end = kept[at]
+        rows = sum(1 for row in spans if any(start <= left <= end for left, _ in row))
+        before = start - kept[at - 1][1] if at else near
+        after = kept[at + 1][0] - end if at + 1 < len(kept) else near
+        if rows > 1 or len(spans) < 3 or min(before, after) >= near:
+            at += 1
+            continue
+        at = at - 1 if before <= after else at
+        kept[at : at + 2] = [(kept[at][0], kept[at + 1][1])]
+    return kept
 
 
 def fits(words: Sequence[Word], xs: Sequence[float]) -> bool:

@@ -97,7 +97,7 @@ def page_text(page: Page, words: Counter[str]) -> str:
     lines = page.lines
     if not lines:
         return ""
-    tight = 1.25 * _pitch(lines)
+    tight = 1.25 * pitch(lines)
     columns = _Columns(lines)
     gaps = [above.base - line.base for above, line in pairwise(lines)]
     out = [lines[0].text]
@@ -190,7 +190,7 @@ def mend_hyphens(text: str, words: Counter[str]) -> str:
     return re.sub(rf"([\w-]*){HYPHEN}(?=(\w*))", mended, text)
 
 
-def _pitch(lines: Sequence[Line]) -> float:
+def pitch(lines: Sequence[Line]) -> float:
     """The usual distance between lines of the page, for the commonest type size."""
     size = Counter(round(line.size, 1) for line in lines).most_common(1)[0][0]
     gaps = [
@@ -235,7 +235,9 @@ def _is_forced(above: Line, line: Line, column_right: float) -> bool:
     if (above.mono and line.mono) or above.parted or line.parted or _ITEM.match(line.text):
         return False
     dense = is_dense(line.text[:1])
-    if line.left > above.left + 2.5 * line.size or len(above.text) < (12 if dense else 25):
+    # In a narrow column a line may be short; elsewhere short lines are entries of a list.
+    least = 12 if dense or line.text[:1].islower() else 25
+    if line.left > above.left + 2.5 * line.size or len(above.text) < least:
         return False
     first = line.text[:2] if dense else re.split(r"[\s-]", line.text, maxsplit=1)[0]
     per_char = (line.right - line.left) / max(1, len(line.text))

@@ -18,7 +18,7 @@ _LARGER = 1.12
 """Type size of a heading against that of the text."""
 _MAX_LEVELS = 5
 _LONGEST = 150
-_MOST = 0.2
+_MOST = 0.4
 """Share of the lines; where more are large, size says nothing: slides, forms, posters."""
 _NUMBERED = re.compile(r"(?:\d{1,2}(?:\.\d{1,2}){0,4}\.?|[A-Z](?:\.\d{1,2}){1,4})\s+[^\W\d]")
 

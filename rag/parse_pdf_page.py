@@ -40,6 +40,7 @@ class PageText:
         self._page = page.get_textpage()
         count = self._page.count_chars()
         self.turn = self._turn(count, page.get_rotation())
+        self._sideways = self.turn != page.get_rotation()
         buffer = (ctypes.c_ushort * (count + 1))()
         written = raw.FPDFText_GetText(self._page, 0, count, buffer) if count else 0
         units = bytes(buffer)[: 2 * max(0, written - 1)]
@@ -59,12 +60,17 @@ class PageText:
         left, bottom, right, top = self.box
         return float(right - left if self.turn in (90, 270) else top - bottom)
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> list[Line]:
         """Lines in pdfium's order, each with the place of its first and last character.
 
+        Where text is written sideways that order is another one: there it is from top to bottom.
         pdfium swallows the break after a divided word; its halves are set apart again here, as they
         stand on two lines.
         """
+        found = list(self._lines())
+        return sorted(found, key=lambda line: -line.base) if self._sideways else found
+
+    def _lines(self) -> Iterator[Line]:
         for match in _LINE.finditer(self._text):
             body = match[0].removesuffix(HYPHEN)
             shown = _shown(body) + HYPHEN * (len(match[0]) > len(body))
@@ -74,17 +80,18 @@ class PageText:
     def words(self, line: Line) -> list[Word]:
         """The words of a line that `lines` gave, in its order."""
         start, end = line.span
-        found = [self._word(match) for match in _WORD.finditer(self._text, start, end)]
+        found = [self._word(match, line.size) for match in _WORD.finditer(self._text, start, end)]
         if found and line.text.endswith(HYPHEN):
             found[-1] = replace(found[-1], text=found[-1].text + HYPHEN)
         return [word for word in found if word.text]
 
     def cut(self, word: Word, x: float) -> tuple[Word, Word] | None:
-        """The word in two parts, left and right of `x`; None where one part would be empty."""
+        """The word in two parts, left and right of `x`; None where that is within a letter."""
         end = word.start + word.length
-        middles = [sum(self._edges(at)) / 2 for at in range(word.start, end)]
-        behind = next((i for i, middle in enumerate(middles) if middle > x), word.length)
-        if not 0 < behind < word.length or any(middle <= x for middle in middles[behind:]):
+        edges = [self._edges(place) for place in range(word.start, end)]
+        behind = next((i for i, (left, right) in enumerate(edges) if left + right > 2 * x), 0)
+        struck = any(left + 0.2 * (right - left) < x < right - 1 for left, right in edges)
+        if behind == 0 or struck or any(left + right <= 2 * x for left, right in edges[behind:]):
             return None
         at = word.start + behind
         tail = HYPHEN * word.text.endswith(HYPHEN)
@@ -100,7 +107,7 @@ class PageText:
         places = range(0, count, max(1, count // _SAMPLES))
         angles = [raw.FPDFText_GetCharAngle(self._page, at) for at in places]
         turns = Counter(
-            round(math.degrees(angle) / 90) * 90 % 360 for angle in angles if math.isfinite(angle)
+            round(-math.degrees(angle) / 90) * 90 % 360 for angle in angles if math.isfinite(angle)
         )
         return turns.most_common(1)[0][0] if turns else rotation
 
@@ -124,10 +131,10 @@ class PageText:
         plain = shown if mono else _LEADER.sub(" … ", shown)
         return Line(plain, left, right, base, size, mono, bold, span, parted=plain != shown)
 
-    def _word(self, match: re.Match[str]) -> Word:
+    def _word(self, match: re.Match[str], size: float) -> Word:
         first = self._index(match.start())
         edges = (*self._char_edges(first), *self._edges(match.end() - 1))
-        base, size = self._origin(first)[1], self._size(first)
+        base = self._origin(first)[1]
         bold = _is_bold(self._font(first)[0])
         where = (match.start(), len(match[0]))
         return Word(_shown(match[0]), min(edges), max(edges), base, size, bold, *where)

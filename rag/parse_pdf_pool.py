@@ -12,7 +12,7 @@ from rag.parse_pdf_layout import Line, Word
 
 _PARTED = 1.5
 """A gap in a line, in type sizes, that no space between words is."""
-_STRETCHED = 0.53
+_STRETCHED = 0.58
 """Width of a character, in type sizes, above which a line may have such gaps."""
 
 

@@ -58,6 +58,15 @@ def is_table(table: Table) -> bool:
     return sum(1 for column in range(table.columns) if _is_used(table, column)) >= 2
 
 
+def reads_well(table: Table, header: Header) -> bool:
+    """Whether its rows say something: with labels always, else only if their first cells are short
+    enough to be names."""
+    if header.labels:
+        return True
+    names = [field.words for row in table.rows if (field := row[0])]
+    return all(len(words) <= _LONG_CAPTION for words in names)
+
+
 def find_header(table: Table, drawing: Drawing) -> Header:
     """The header by its looks or what stands below it; without either the first row of a table of
     three columns and more, if it holds no numbers."""

@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from statistics import median
 
-from rag.parse_pdf_layout import MARGIN, Line, Page
+from rag.parse_pdf_layout import MARGIN, Line, Page, pitch
 
 _PAGE_NUMBER = re.compile(r"\b(?:\d{1,6}|[ivxlc]{1,8})\b")
 _AHEAD = re.compile(r"#(-?\d+)#")
@@ -23,9 +23,9 @@ may alternate."""
 def without_running_lines(pages: Sequence[Page]) -> list[Page]:
     """The pages without headers and footers that stand on most of them, or on most of a chapter.
 
-    Only lines in the outer margins, in no larger type than the page's own, that come at the same
-    height with the same words. A number may differ if it counts as the pages do: 'Error 7' above
-    a page is a running line only where the next page says 'Error 8'.
+    Only lines in the outer margins, apart from the text and in no larger type, that come at the
+    same height with the same words. A number may differ if it counts as the pages do: 'Error 7'
+    above a page is a running line only where the next page says 'Error 8'.
     """
     usual = median_size([line for page in pages for line in page.lines])
     edges = [_edge_lines(page, usual) for page in pages]
@@ -56,14 +56,25 @@ def without_running_lines(pages: Sequence[Page]) -> list[Page]:
 
 
 def _edge_lines(page: Page, usual: float) -> list[Line]:
-    """Lines in the outer margins. A page with nothing else has no running lines: a title page."""
-    top = (1 - MARGIN) * page.height
-    low = MARGIN * page.height
-    largest = 1.1 * max(usual, median_size(page.lines))
-    edge = [line for line in page.lines if line.base > top or line.base < low]
-    if len(edge) == len(page.lines):
+    """Lines in the outer margins that stand apart from the text.
+
+    A page with nothing else has no running lines: a title page.
+    """
+    lines = sorted(page.lines, key=lambda line: -line.base)
+    if not lines:
         return []
-    return [line for line in edge if line.size <= largest]
+    apart = 1.3 * pitch(lines)
+    top = next((i for i, line in enumerate(lines) if line.base <= (1 - MARGIN) * page.height), 0)
+    low = next((i for i, line in enumerate(lines) if line.base < MARGIN * page.height), len(lines))
+    if top >= low:
+        return []
+    gaps = [above.base - line.base for above, line in pairwise(lines)]
+    while top and gaps[top - 1] < apart:
+        top -= 1
+    while low < len(lines) and gaps[low - 1] < apart:
+        low += 1
+    largest = 1.1 * max(usual, median_size(page.lines))
+    return [line for line in [*lines[:top], *lines[low:]] if line.size <= largest]
 
 
 def _running_keys(line: Line, number: int) -> list[tuple[str, int]]:

@@ -16,7 +16,7 @@ from rag.parse_pdf_drawing import Drawing
 from rag.parse_pdf_grid import find_grids
 from rag.parse_pdf_layout import MARGIN, Line, Word
 from rag.parse_pdf_pool import Pool, Text, is_stretched
-from rag.parse_pdf_rows import Header, continued, find_header, is_table, table_lines
+from rag.parse_pdf_rows import Header, continued, find_header, is_table, reads_well, table_lines
 
 _ROW_GAP = 3.0
 """Between rows without rules, in type sizes."""
@@ -24,6 +24,8 @@ _NEAR = 1.8
 """Type sizes within which a row without rules is near to those with."""
 _MOST_ADDED = 200
 """Rows without rules, on either side of those with; on a page there are no more."""
+_UNDER = 3.0
+"""Points that a rule may be within the height of the row below it."""
 _SAME_COLUMN = 5.0
 """Points by which the columns of a table's next page may be off."""
 
@@ -51,7 +53,7 @@ def with_tables(
         if not words:
             continue
         table = gridded(grid, words, text.cut) if grid.columns > 1 else banded(grid, words)
-        if table is not None and is_table(table):
+        if table is not None and _is_sound(table, drawing):
             held = [item for item in inside if table.bottom <= item[1].middle <= table.tops[0]]
             found.append((pool.take(held), table))
             _extend(pool, table)
@@ -128,14 +130,32 @@ def _loose_tables(pool: Pool, drawing: Drawing) -> list[tuple[int, Table]]:
         rows, behind = _loose_run(pool, start)
         if len(rows) >= 3:
             table = loose([[word for _, word in row] for row in rows])
-            if table is not None and is_table(table) and _is_sure(find_header(table, drawing)):
+            if table is not None and _is_sound(table, drawing, loose=True):
                 found.append((pool.take([item for row in rows for item in row]), table))
         start = behind
     return found
 
 
-def _is_sure(header: Header) -> bool:
-    return header.styled or header.typed
+def _is_sound(table: Table, drawing: Drawing, loose: bool = False) -> bool:
+    """Whether it is a table that reads well; without rules only if its header is beyond doubt."""
+    if not is_table(table):
+        return False
+    header = find_header(table, drawing)
+    if loose and not (header.styled or header.typed):
+        return bool(header.labels) and _is_underlined(table, header, drawing)
+    return reads_well(table, header)
+
+
+def _is_underlined(table: Table, header: Header, drawing: Drawing) -> bool:
+    """Whether a rule parts the header from the rows, in one or in a piece for each column."""
+    high, low = table.tops[header.start], table.tops[header.end]
+    left, right = table.xs[0], table.xs[-1]
+    drawn = sum(
+        max(0.0, min(rule.end, right) - max(rule.start, left))
+        for rule in drawing.horizontal
+        if low - _UNDER <= rule.at < high - _UNDER
+    )
+    return drawn > 0.7 * (right - left)
 
 
 def _loose_run(pool: Pool, start: int) -> tuple[list[list[tuple[int, Word]]], int]:

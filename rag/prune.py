@@ -10,7 +10,8 @@ from rag.knowledge import Knowledge
 from rag.schema import Failure, RawDocument
 from rag.source import within
 
-_MANY, _SHARE = 20, 0.5
+_FEW = 20
+"""As many may always go at once, as long as something is left."""
 
 
 def prune(
@@ -18,9 +19,18 @@ def prune(
     items: Sequence[RawDocument | Failure],
     roots: Sequence[str],
     report: IngestReport,
+    *,
+    even_most: bool = True,
 ) -> None:
-    """Delete documents ingested by hand from below `roots` that are no longer there."""
+    """Delete documents ingested by hand from below `roots` that are no longer there.
+
+    Whoever asks for that means it; where nobody looks on, `even_most` False spares what too short
+    a listing lacks, and says so.
+    """
     stale = gone(knowledge.catalog, items, roots)
+    if not even_most and (refused := too_many(stale, items)):
+        report.failures.append(refused)
+        return
     remove(knowledge, stale, report)
 
 
@@ -37,16 +47,29 @@ def prune_source(
     A listing that suddenly lacks most documents looks like an account that lost its rights or a
     share that is not mounted: then nothing is deleted, and the report says so, unless `even_most`.
     """
-    held = knowledge.catalog.uris(source)
-    stale = not_listed(held, items)
-    if len(stale) > max(_MANY, _SHARE * len(held)) and not even_most:
-        reason = (
-            f"lists {len(held) - len(stale)} of the {len(held)} documents it had: none of the "
-            f"others was removed; if they are gone: `python -m rag sync {source} --prune-all`"
-        )
-        report.failures.append(Failure("", source, reason))
+    stale = not_listed(knowledge.catalog.uris(source), items)
+    if not even_most and (refused := too_many(stale, items, source)):
+        report.failures.append(refused)
         return
     remove(knowledge, stale, report)
+
+
+def too_many(
+    stale: dict[str, int], items: Sequence[RawDocument | Failure], source: str = ""
+) -> Failure | None:
+    """Why a listing is not believed: it holds nothing, or less than what is missing from it.
+
+    Judged by the listing alone, so that a dry run finds the same before the run as the run itself.
+    """
+    listed = sum(isinstance(item, RawDocument) for item in items)
+    if not stale or (listed and len(stale) <= max(_FEW, listed)):
+        return None
+    command = f"sync {source} --prune-all" if source else "ingest PATH --prune"
+    reason = (
+        f"lists {listed} documents, and no longer {len(stale)} of those it had: none of these was "
+        f"removed; if they are gone: `python -m rag {command}`"
+    )
+    return Failure("", source or "--prune", reason)
 
 
 def remove(knowledge: Knowledge, stale: dict[str, int], report: IngestReport) -> None:

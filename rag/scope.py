@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -58,24 +59,27 @@ def conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
     if filters.sources:
         found.append(documents.c.source.in_(filters.sources))
     if filters.products:
-        names = [product.lower() for product in filters.products]
-        found.append(sa.func.lower(documents.c.product).in_(names))
+        names = [product.casefold() for product in filters.products]
+        found.append(sa.func.casefold(documents.c.product).in_(names))
     if filters.versions:
         found.append(sa.or_(*(_of_version(version) for version in filters.versions)))
     if filters.labels:
-        found.append(sa.or_(*(_has_label(label) for label in filters.labels)))
+        found.append(_has_label(filters.labels))
     if filters.modified_after is not None:
-        found.append(documents.c.modified >= filters.modified_after)
+        found.append(documents.c.modified >= filters.modified_after.astimezone(UTC))
     if filters.modified_before is not None:
-        found.append(documents.c.modified < filters.modified_before)
+        found.append(documents.c.modified < filters.modified_before.astimezone(UTC))
     return found
 
 
 def _of_version(version: str) -> sa.ColumnElement[bool]:
-    column = documents.c.version
-    return sa.or_(column == version, column.startswith(f"{version}.", autoescape=True))
+    """As `rag.versions.covers`; not by LIKE, which takes A for a."""
+    column, prefix = documents.c.version, f"{version}."
+    return sa.or_(column == version, sa.func.substr(column, 1, len(prefix)) == prefix)
 
 
-def _has_label(label: str) -> sa.ColumnElement[bool]:
-    """Labels are kept as a JSON list, in which a string ends at a bare quotation mark."""
-    return sa.cast(documents.c.labels, sa.Text).contains(json.dumps(label), autoescape=True)
+def _has_label(labels: Sequence[str]) -> sa.ColumnElement[bool]:
+    """One of these among the document's labels, which are kept as a JSON list."""
+    its = sa.func.json_each(documents.c.labels).table_valued(sa.column("value", sa.String))
+    query = sa.select(sa.literal(1)).select_from(its).where(its.c.value.in_(labels))
+    return query.correlate(documents).exists()

@@ -8,7 +8,6 @@ unreadable folder does not hide the other thousand.
 from __future__ import annotations
 
 import errno
-import math
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -22,20 +21,8 @@ from rag.folder_rules import RulesAbove, rules_for
 from rag.parse import SUPPORTED
 from rag.schema import Failure, RawDocument
 from rag.source_config import SourceSection
+from rag.source_reasons import PLAIN_WORDS, bad_link, kind, shown, too_large, why
 from rag.versions import version_in_path
-
-_MB = 1024 * 1024
-
-_PLAIN_WORDS = {
-    errno.EACCES: "permission denied: give the user that runs the ingest read access",
-    errno.EPERM: "permission denied: give the user that runs the ingest read access",
-    errno.ENOENT: "does not exist (moved or deleted?)",
-    errno.ENOTDIR: "does not exist (moved or deleted?)",
-    errno.ELOOP: "is a symbolic link that leads back to itself: remove the link",
-    errno.EIO: "the storage reported a read error: check the disk or share",
-    errno.ESTALE: "the network share went away: mount it again",
-    errno.ENAMETOOLONG: "the path is too long for this system",
-}
 
 
 class Source(Protocol):
@@ -98,20 +85,20 @@ class FileSource:
                 real = Path(os.path.realpath(path, strict=True))
                 mode = os.stat(real).st_mode
             except (OSError, ValueError) as error:
-                yield Failure(_uri(given), _shown(path), _why(error, link=path))
+                yield Failure(_uri(_behind(given)), shown(path), why(error, link=path))
                 continue
             if stat.S_ISDIR(mode):
                 yield from self._walk(real, seen)
             elif real.suffix.lower() not in self._suffixes and stat.S_ISREG(mode):
-                yield Failure(_uri(real), _shown(path.name), self._unsupported(real))
+                yield Failure(_uri(real), shown(path.name), self._unsupported(real))
             elif real not in seen:
                 seen.add(real)
                 try:
                     rules = rules_for(real.parent)
                 except SourceError as error:
-                    yield Failure(_uri(real), _shown(path.name), str(error))
+                    yield Failure(_uri(real), shown(path.name), str(error))
                     continue
-                yield self._file(real, _shown(path.name), rules, (real.parent.name,))
+                yield self._file(real, shown(path.name), rules, (real.parent.name,))
 
     def _walk(self, root: Path, seen: set[Path]) -> Iterator[RawDocument | Failure]:
         """Depth first with an explicit stack, as folders can nest deeper than Python recurses."""
@@ -124,12 +111,12 @@ class FileSource:
                 real = Path(os.path.realpath(path, strict=True)) if is_link else path
                 mode = os.stat(real).st_mode
             except (OSError, ValueError) as error:
-                yield Failure(_uri(path), name, _why(error, link=path))
+                yield Failure(_uri(path), name, why(error, link=path))
                 continue
             is_folder = stat.S_ISDIR(mode)
             if not is_folder and real.suffix.lower() not in self._suffixes:
                 continue
-            if is_link and (reason := _bad_link(path, real, root, is_folder)):
+            if is_link and (reason := bad_link(path, real, root, is_folder)):
                 yield Failure(_uri(path), name, reason)
                 continue
             if real in seen:
@@ -141,9 +128,9 @@ class FileSource:
             except SourceError as error:
                 yield Failure(_uri(real, folder=is_folder), name + "/" * is_folder, str(error))
             except OSError as error:
-                shown = "./" if real == root else _relative(real, root) + "/"
+                folder = "./" if real == root else _relative(real, root) + "/"
                 yield Failure(
-                    _uri(real, folder=True), shown, f"folder cannot be listed: {_why(error)}"
+                    _uri(real, folder=True), folder, f"folder cannot be listed: {why(error)}"
                 )
             else:
                 stack.extend((child, rules) for child in reversed(children))
@@ -158,15 +145,15 @@ class FileSource:
         try:
             status = os.stat(path)
         except OSError as error:
-            return Failure(uri, name, _why(error))
+            return Failure(uri, name, why(error))
         if not stat.S_ISREG(status.st_mode):
-            return Failure(uri, name, f"is {_kind(status.st_mode)}, not a file")
+            return Failure(uri, name, f"is {kind(status.st_mode)}, not a file")
         if status.st_size == 0:
             return Failure(uri, name, "file is empty")
         if status.st_size > self._max_bytes:
-            return Failure(uri, name, _too_large(status.st_size, self._max_bytes))
+            return Failure(uri, name, too_large(status.st_size, self._max_bytes))
         if not _readable(path):
-            return Failure(uri, name, _PLAIN_WORDS[errno.EACCES])
+            return Failure(uri, name, PLAIN_WORDS[errno.EACCES])
         rules, described = above.rules, self._described
         version = rules.version or described.version or version_in_path(folders)
         return RawDocument(
@@ -206,19 +193,24 @@ def _read(path: Path, max_bytes: int) -> bytes:
     pipe; the open follows no link and does not wait for a pipe's other end.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise SourceError(f"is {_kind(mode)}, not a file")
+        with open(path, "rb", opener=_open_regular) as file:
             data = file.read(max_bytes + 1)
             if len(data) > max_bytes:
-                raise SourceError(_too_large(os.fstat(descriptor).st_size, max_bytes))
+                raise SourceError(too_large(os.fstat(file.fileno()).st_size, max_bytes))
     except OSError as error:
-        raise SourceError(_why(error)) from error
+        raise SourceError(why(error)) from error
     if not data:
         raise SourceError("file is empty")
     return data
+
+
+def _open_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise SourceError(f"is {kind(mode)}, not a file")
+    return descriptor
 
 
 def _children(folder: Path, suffixes: frozenset[str]) -> list[Path]:
@@ -237,44 +229,9 @@ def _children(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _bad_link(link: Path, target: Path, root: Path, is_folder: bool) -> str | None:
-    if is_folder and link.is_relative_to(target):
-        return f"symbolic link loop: it leads back to {_shown(target)}; remove the link"
-    if not target.is_relative_to(root):
-        return (
-            f"symbolic link points outside the folder, to {_shown(target)}: "
-            "name that path itself to take it in"
-        )
-    return None
-
-
-def _why(error: OSError | ValueError, link: Path | None = None) -> str:
-    if isinstance(error, ValueError):
-        return "is not a valid path"
-    if error.errno == errno.ENOENT and link is not None and link.is_symlink():
-        target = _shown(os.readlink(link))
-        return f"is a broken symbolic link to {target}: repair or remove the link"
-    if error.errno in _PLAIN_WORDS:
-        return _PLAIN_WORDS[error.errno]
-    return f"cannot be read: {(error.strerror or str(error)).lower()}"
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISFIFO(mode):
-        return "a named pipe"
-    if stat.S_ISSOCK(mode):
-        return "a socket"
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a device"
-
-
-def _too_large(size: int, max_bytes: int) -> str:
-    shown = math.ceil(size * 10 / _MB) / 10
-    return (
-        f"file is {shown:g} MB, over the limit of {max_bytes / _MB:g} MB: "
-        "split it, or raise ingest.max_file_mb"
-    )
+def _behind(path: Path) -> Path:
+    """Where a path that cannot be reached leads to: the documents below it go by that."""
+    return Path(os.path.realpath(path)) if "\0" not in str(path) else path
 
 
 def _readable(path: Path) -> bool:
@@ -296,9 +253,4 @@ def _uri(path: Path, *, folder: bool = False) -> str:
 
 
 def _relative(path: Path, root: Path) -> str:
-    return _shown(path.relative_to(root).as_posix())
-
-
-def _shown(path: Path | str) -> str:
-    """A path as text that any terminal, database and JSON can hold, whatever its bytes are."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    return shown(path.relative_to(root).as_posix())

@@ -14,7 +14,7 @@ from rag.config import RagConfig
 from rag.ingest import IngestReport, OnDocument, ingest
 from rag.knowledge import Knowledge
 from rag.plan import plan
-from rag.prune import not_listed, prune_source
+from rag.prune import not_listed, prune_source, too_many
 from rag.schema import Failure, RawDocument
 from rag.source import Source
 
@@ -48,11 +48,16 @@ def plan_sync(
     named: Named,
     config: RagConfig,
     on_listed: Callable[[int], None] = lambda listed: None,
+    *,
+    prune_all: bool = False,
 ) -> IngestReport:
     """What `sync` would do."""
     items = list_source(named.source, on_listed)
     stale = not_listed(catalog.uris(named.name), items)
-    return plan(catalog, items, stale, config, named.groups, named.name)
+    refused = None if prune_all else too_many(stale, items, named.name)
+    report = plan(catalog, items, {} if refused else stale, config, named.groups, named.name)
+    report.failures += [refused] if refused else []
+    return report
 
 
 def list_source(source: Source, on_listed: Callable[[int], None]) -> list[RawDocument | Failure]:

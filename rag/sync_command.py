@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -17,8 +19,9 @@ from rag.errors import RagError
 from rag.ingest import IngestReport
 from rag.ingest_command import ingest_bar, print_report
 from rag.knowledge import Knowledge, open_knowledge
+from rag.plan import catalog_to_look_at
 from rag.schema import Failure
-from rag.sources_file import SourcesConfig, open_source
+from rag.sources_file import SourcesConfig, open_source, state_dir
 from rag.sync import Named, plan_sync, sync
 
 out = Console(highlight=False, emoji=False)
@@ -26,6 +29,8 @@ out = Console(highlight=False, emoji=False)
 
 def read_sources(path: Path) -> SourcesConfig:
     """Raises SettingsError, which names every mistake."""
+    if not path.exists():
+        raise RagError(f"{path}: no such file: name the one that lists the sources with --sources")
     return settings.load(SourcesConfig, path, ())
 
 
@@ -42,29 +47,37 @@ def run(
     unknown = [name for name in names if name not in sources.sources]
     if unknown or not sources.sources:
         raise RagError(_no_such_source(unknown, sources))
-    knowledge = None if dry_run else open_knowledge(config)
-    catalog = Catalog(config) if knowledge is None else knowledge.catalog
     went_well = True
-    for name in names or sources.sources:
-        report = _sync_one(config, sources, name, knowledge, catalog, prune_all, not as_json)
-        went_well = went_well and not report.failures
-        if as_json:
-            values = {"source": name, "dry_run": dry_run, **dataclasses.asdict(report)}
-            print(json.dumps(values, ensure_ascii=False))
+    with ExitStack() as stack:
+        knowledge = None if dry_run else open_knowledge(config)
+        if knowledge is None:
+            catalog = stack.enter_context(catalog_to_look_at(config))
         else:
-            out.print(f"[bold]{escape(name)}[/] ", end="")
-            print_report(report, dry_run=dry_run, as_json=False)
-    if not names and not as_json:
-        _mention_forgotten(catalog, sources)
+            catalog = knowledge.catalog
+            stack.callback(knowledge.close)
+        for name in dict.fromkeys(names or sources.sources):
+            report = _sync_one(config, sources, name, knowledge, catalog, prune_all, not as_json)
+            went_well = went_well and not report.failures
+            if as_json:
+                values = {"source": name, "dry_run": dry_run, **dataclasses.asdict(report)}
+                print(json.dumps(values, ensure_ascii=False), flush=True)
+            else:
+                out.print(f"[bold]{escape(name)}[/] ", end="")
+                print_report(report, dry_run=dry_run, as_json=False)
+        if not names and not as_json:
+            _mention_forgotten(catalog, sources)
     return went_well
 
 
 def forget(config: RagConfig, name: str, as_json: bool) -> None:
-    """Delete every document that came from the source `name`."""
+    """Delete every document that came from the source `name`, and the copies that it kept."""
     catalog = Catalog(config)
-    deleted = catalog.delete(catalog.uris(name).values()) if name else 0
-    if not deleted:
-        raise RagError(f"no document comes from a source '{name}': `python -m rag list` shows them")
+    held = catalog.uris(name) if name else {}
+    if not held:
+        there = ", ".join(filter(None, catalog.count_by_source())) or "none"
+        raise RagError(f"no document comes from a source '{name}'; sources of documents: {there}")
+    deleted = catalog.delete(held.values())
+    shutil.rmtree(state_dir(name, config), ignore_errors=True)
     print(json.dumps({"deleted": deleted})) if as_json else out.print(f"Deleted {deleted}.")
 
 
@@ -79,14 +92,17 @@ def _sync_one(
 ) -> IngestReport:
     described = sources.sources[name]
     try:
-        source = open_source(name, described, config)
-        groups = described.readers or frozenset(config.ingest.groups)
-        named = Named(name, source, groups)
-        with ingest_bar(show) as bar:
+        with open_source(name, described, config) as source, ingest_bar(show) as bar:
+            groups = described.readers or frozenset(config.ingest.groups)
+            named = Named(name, source, groups)
             task = bar.add_task(f"listing {name}", total=None, name="")
             if knowledge is None:
                 return plan_sync(
-                    catalog, named, config, lambda listed: bar.update(task, completed=listed)
+                    catalog,
+                    named,
+                    config,
+                    lambda listed: bar.update(task, completed=listed),
+                    prune_all=prune_all,
                 )
             return sync(
                 knowledge,

@@ -13,8 +13,9 @@ _NUMBERS = re.compile(r"\d+")
 def asked_versions(question: str, known: Iterable[str]) -> tuple[str, ...]:
     """Versions that the question names and some document is of: "in 4.16" -> ("4.16",).
 
-    Plain numbers are no versions here ("8 GPUs"), unless a document is of exactly that version and
-    the question says so ("version 8", "release 8", "v8").
+    One that no document is of counts where its release is known: 4.16.3 where there is 4.16. Plain
+    numbers are no versions here ("8 GPUs"), unless a document is of exactly that version and the
+    question says so ("version 8", "release 8", "v8").
     """
     known = [version for version in known if version]
     named = {match.group(1) for match in _VERSION.finditer(question)}
@@ -23,7 +24,7 @@ def asked_versions(question: str, known: Iterable[str]) -> tuple[str, ...]:
             rf"\b(?:v|version |release |rel\. ?){version}\b(?!\.\d)", question, re.IGNORECASE
         ):
             named.add(version)
-    return tuple(sorted(name for name in named if any(covers(name, other) for other in known)))
+    return tuple(sorted(name for name in named if any(matches((name,), other) for other in known)))
 
 
 def covers(asked: str, version: str) -> bool:

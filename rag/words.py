@@ -26,12 +26,10 @@ GENERIC = frozenset(
 """Words that questions are made of: whether a passage holds them says little."""
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
 _EXACT = re.compile(r"\w*\d[\w.,:/%-]*\w|\d|\w+(?:[._/-]\w+)+|--?\w[\w-]*|\b[A-Z]{2,}\b")
-_IDENTIFIER = re.compile(
-    r"(?<![\w.])(?=[\w./:-]*[A-Za-z])(?=[\w./:-]*[\d._/:-])\w+(?:[._/:-]\w+)+(?!\w)"  # a.b, A-1
-    r"|(?<![\w.])(?=\w*[A-Za-z])(?=\w*\d)\w{4,}(?!\w)"  # 0x80070005, ERR42
-    r"|(?<![\w.-])\d{5,}(?![\w.])"  # a bug's number
-)
+_RUN = re.compile(r"\w+(?:[._/:-]\w+)*")
+_VERSION = re.compile(r"v?\d+(?:\.(?:\d+|x))*", re.IGNORECASE)
 _PLAIN_COMPOUND = re.compile(r"[A-Za-z]+(?:[-/][A-Za-z]+)*")
+_LETTER, _DIGIT, _JOINT = re.compile(r"[A-Za-z]"), re.compile(r"\d"), re.compile(r"[._/:-]")
 _STEMMER = snowballstemmer.stemmer("english")
 
 
@@ -65,9 +63,15 @@ def identifiers(text: str) -> list[str]:
 
     Versions and plain compounds such as "pass-through" are none.
     """
-    found = (match.group() for match in _IDENTIFIER.finditer(text))
-    exact = (token for token in found if len(token) > 3 and not _PLAIN_COMPOUND.fullmatch(token))
-    return list(dict.fromkeys(exact))
+    return list(dict.fromkeys(filter(_is_identifier, _RUN.findall(text))))
+
+
+def _is_identifier(token: str) -> bool:
+    if token.isdecimal():
+        return len(token) >= 5  # a bug's number
+    if len(token) < 4 or _PLAIN_COMPOUND.fullmatch(token) or _VERSION.fullmatch(token):
+        return False
+    return bool(_LETTER.search(token) and (_DIGIT.search(token) or _JOINT.search(token)))
 
 
 def negations(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
@@ -56,14 +57,19 @@ def create_app(parts: Parts) -> FastAPI:
     @app.get("/readyz", tags=["health"], summary="A question could be answered now")
     async def readyz() -> Response:
         try:
-            documents = parts.knowledge.catalog.count(parts.groups)
-            parts.knowledge.refresh()
+            ready = await asyncio.to_thread(_ready, parts, app.state.reembedding)
             if parts.generator is not None:
                 await parts.generator.check()
         except (RagError, GuardrailsError) as error:
             return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
-        ready = {"status": "ready", "documents": documents}
-        reembedding = app.state.reembedding.progress()
-        return JSONResponse(ready if reembedding is None else {**ready, "reembedding": reembedding})
+        return JSONResponse({"status": "ready", **ready})
 
     return app
+
+
+def _ready(parts: Parts, reembedding: Reembedding) -> dict[str, Any]:
+    """What a caller may know of the knowledge base's state. Raises RagError."""
+    parts.knowledge.refresh()
+    ready = {"documents": parts.knowledge.catalog.count(parts.groups)}
+    progress = reembedding.progress(parts.groups)
+    return ready if progress is None else {**ready, "reembedding": progress}

@@ -19,7 +19,7 @@ from rag.draft import Sentence, draft, quote_all
 from rag.evidence import passage_sentences, select_quotes
 from rag.generate import Usage
 from rag.prompt import build_prompt
-from rag.retrieve import retrieve
+from rag.retrieve import search
 from rag.rewrite import standalone
 from rag.schema import Filters, Hit, Message, Sampling
 from rag.scope import count_documents
@@ -85,8 +85,8 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         end.query = asked.query
 
     with timings("retrieve"):
-        hits = await asyncio.to_thread(
-            retrieve,
+        found = await asyncio.to_thread(
+            search,
             knowledge,
             end.query,
             groups,
@@ -96,10 +96,10 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         )
 
     with timings("retrieval_rails"):
-        hits = await _clean_hits(parts, hits[: config.prompt.max_passages], end)
+        hits = await _clean_hits(parts, found.hits[: config.prompt.max_passages], end)
 
     with timings("relevance"):
-        held = await asyncio.to_thread(relevance, knowledge.catalog, end.query, hits)
+        held = await asyncio.to_thread(relevance, knowledge, end.query, hits, found.contrast)
     if held < config.retriever.min_relevance:
         searched = await asyncio.to_thread(
             count_documents, knowledge.catalog, groups, question.filters

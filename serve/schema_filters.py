@@ -13,7 +13,12 @@ from serve.schema_base import Strict, Text
 
 def _aware(moment: datetime) -> datetime:
     """A time without a zone is taken as UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies beyond the years 1 to 9999 in UTC") from None
 
 
 Moment = Annotated[datetime, AfterValidator(_aware)]

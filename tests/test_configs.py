@@ -13,13 +13,16 @@ from pydantic import BaseModel
 import settings
 from guardrails.config import GuardrailsConfig
 from rag.config import FOREIGN_SECTIONS, RagConfig
+from rag.source_config import HttpSection, SourceSection
+from rag.sources_file import SourcesConfig
 from serve.config import ServeConfig
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 CHAT = CONFIGS / "chat.yaml"
 NEMO = CONFIGS / "guardrails"
 """NeMo reads these itself; test_guardrails_rails.py opens them."""
-MODELS: dict[str, type[BaseModel]] = {"chat.yaml": ServeConfig}
+SOURCES = CONFIGS / "sources.yaml"
+MODELS: dict[str, type[BaseModel]] = {"chat.yaml": ServeConfig, "sources.yaml": SourcesConfig}
 """Which model a file, or all files of a folder, are validated by."""
 
 
@@ -126,3 +129,73 @@ def test_an_unknown_key_is_named_with_its_neighbour() -> None:
     assert "server.prot: unknown key; did you mean 'server.port'?" in problems
     assert "'retriever'" in problems
     assert "server.port: input should be less than or equal to 65535" in problems
+
+
+# --- sources.yaml -------------------------------------------------------------------------------
+
+
+def uncommented() -> str:
+    """The file with its examples switched on: what follows `  # ` in the part of the sources,
+    unless it is prose."""
+    head, mark, body = SOURCES.read_text(encoding="utf-8").partition("sources:\n")
+    lines = [
+        re.sub(r"^  # (?=\s*(?:[\w-]+:(?:\s|$)|#))", "  ", line) if "  #" in line[:3] else line
+        for line in body.splitlines()
+    ]
+    return head + mark + "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourcesConfig:
+    for name in re.findall(r"\$\{(\w+)\}", SOURCES.read_text(encoding="utf-8")):
+        monkeypatch.setenv(name, f"secret-{name}")
+    path = tmp_path / "sources.yaml"
+    path.write_text(uncommented(), encoding="utf-8")
+    return settings.load(SourcesConfig, path)
+
+
+def test_one_source_is_live() -> None:
+    sources = settings.load(SourcesConfig, SOURCES).sources
+    assert {name: source.kind for name, source in sources.items()} == {"kb": "files"}
+
+
+def test_every_example_of_a_source_loads(examples: SourcesConfig) -> None:
+    kinds = {name: source.kind for name, source in examples.sources.items()}
+    assert kinds == {
+        "kb": "files",
+        "share": "files",
+        "handbook": "web",
+        "product-docs": "web",
+        "pages": "web",
+        "wiki": "confluence",
+        "bugs": "bugzilla",
+        "lab": "vcenter",
+    }
+
+
+def test_the_examples_show_every_key_of_every_kind(examples: SourcesConfig) -> None:
+    common = set(SourceSection.model_fields)
+    http = set(HttpSection.model_fields) - common
+    shown: dict[str, set[str]] = {}
+    for source in examples.sources.values():
+        given = {key for key in source.model_fields_set if getattr(source, key) is not None}
+        shown.setdefault(source.kind, set()).update(given)
+        every = set(type(source).model_fields)
+        missing = every - shown[source.kind] - common - (http if source.kind != "web" else set())
+        shown[f"{source.kind} lacks"] = missing
+    assert common | {"kind", "paths"} == shown["files"]
+    # One source takes either a token or user and password: the example says so beside the token.
+    assert shown["web lacks"] == {"user", "password"}
+    assert [shown[f"{kind} lacks"] for kind in ("confluence", "bugzilla", "vcenter")] == [set()] * 3
+
+
+def test_what_is_shown_as_a_default_is_one(examples: SourcesConfig) -> None:
+    handbook = examples.sources["handbook"]
+    for key in (*HttpSection.model_fields, "respect_robots", "main_text"):
+        if key != "product":
+            assert getattr(handbook, key) == type(handbook).model_fields[key].default, key
+
+
+def test_sources_open_with_their_command() -> None:
+    first = SOURCES.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# Run it:   python -m rag sync --dry-run")

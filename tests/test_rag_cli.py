@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+import rag.knowledge
 from rag.__main__ import main
-from tests.fakes import fake_knowledge, take_in
+from rag.schema import Metadata
+from tests.fakes import FakeEmbedder, fake_knowledge, new_document, store, take_in
 from tests.test_rag_ingest import BAD, bad_folder
 
 ROOT = Path(__file__).parent.parent
@@ -248,3 +252,83 @@ def test_it_runs_as_a_module(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "retriver: unknown key; did you mean 'retriever'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- a search narrowed to some documents ---------------------------------------------------------
+
+
+@pytest.fixture
+def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents of several sources, products, versions, labels and days."""
+    monkeypatch.setattr(rag.knowledge, "open_embedder", lambda config: FakeEmbedder())
+    knowledge = fake_knowledge(tmp_path / "data")
+    rows = [
+        ("a", "wiki", Metadata("vSphere", "4.16", ("runbook", "gpu")), 1),
+        ("b", "wiki", Metadata("vSphere", "4.16.3", ("gpu",)), 2),
+        ("c", "", Metadata("VCF", "4.1", ('"odd" label',)), 3),
+    ]
+    for name, source, metadata, day in rows:
+        text = f"The cluster {name} holds {' '.join([name * 4] * 5)} hosts."
+        modified = datetime(2026, 3, day, 12, tzinfo=UTC)
+        new = new_document(name, [text])
+        new = replace(new, source=source, metadata=metadata, modified=modified)
+        store(knowledge.catalog, new)
+    knowledge.close()
+
+
+NARROWED = [
+    ((), "abc"),
+    (("--source", "wiki"), "ab"),
+    (("--source", ""), "c"),
+    (("--source", "wiki", "--source", ""), "abc"),
+    (("--product", "vsphere"), "ab"),
+    (("--product", "VCF", "--product", "vSphere"), "abc"),
+    (("--version", "4.16"), "ab"),
+    (("--version", "4.1"), "c"),
+    (("--version", "4.1", "--version", "4.16.3"), "bc"),
+    (("--label", "gpu"), "ab"),
+    (("--label", '"odd" label'), "c"),
+    (("--label", "GPU"), ""),
+    (("--after", "2026-03-02"), "bc"),
+    (("--before", "2026-03-02"), "a"),
+    (("--after", "2026-03-02T12:00:00Z"), "bc"),
+    (("--after", "2026-03-02T14:00+02:00", "--before", "2026-03-02T21:00:01+09:00"), "b"),
+    (("--source", "wiki", "--version", "4.1"), ""),
+    (("--source", "wiki", "--label", "runbook", "--product", "VSPHERE"), "a"),
+]
+
+
+@pytest.mark.usefixtures("described")
+@pytest.mark.parametrize(("options", "found"), NARROWED)
+def test_search_options(cli: Cli, options: tuple[str, ...], found: str) -> None:
+    done = cli("search", "cluster hosts", *options, "--json")
+    assert done.code == 0, done.err
+    assert sorted(str(row["uri"]) for row in done.rows()) == list(found)
+    if not found:
+        assert cli("search", "cluster hosts", *options).out == "Nothing found.\n"
+
+
+@pytest.mark.usefixtures("described")
+def test_ask_takes_the_same_options(cli: Cli) -> None:
+    extractive = ("generator.provider=extractive", "retriever.min_relevance=0.2")
+    for options, found in NARROWED:
+        done = cli("ask", "What does the cluster hold?", *options, "--json", *extractive)
+        (answer,) = done.rows()
+        cited: dict[str, dict[str, object]] = answer["citations"]  # type: ignore[assignment]
+        assert {str(hit["uri"]) for hit in cited.values()} <= set(found)
+        assert (done.code, answer["found"]) == (0, True) if found else (1, False)
+    done = cli("ask", "What is xyzzy?", "--source", "wiki", *extractive[:1])
+    assert "does not hold an answer (2 documents searched)" in done.out
+
+
+@pytest.mark.usefixtures("described")
+@pytest.mark.parametrize("command", ["search", "ask"])
+@pytest.mark.parametrize(
+    "date", ["yesterday", "2026-13-01", "", "31.12.2026", "0001-01-01T00:00+14:00"]
+)
+def test_a_date_that_is_none(cli: Cli, command: str, date: str) -> None:
+    for option in ("--after", "--before"):
+        done = cli(command, "cluster", option, date)
+        assert done.code == 2
+        assert f"'{date}' is no date: write 2026-03-31 or 2026-03-31T17:00+02:00" in done.err
+        assert option in done.err

@@ -91,12 +91,12 @@ def test_relevance_is_higher_for_what_the_passages_hold(tmp_path: Path) -> None:
     knowledge = fake_knowledge(tmp_path)
     store(knowledge.catalog, new_document("a", [DOCUMENT]), new_document("b", ["Other words."]))
     hits = [replace(hit(DOCUMENT), dense=0.6)]
-    held = relevance(knowledge.catalog, "How many hours does a lease last?", hits)
-    absent = relevance(knowledge.catalog, "Which zebra won the regatta?", hits)
+    held = relevance(knowledge, "How many hours does a lease last?", hits)
+    absent = relevance(knowledge, "Which zebra won the regatta?", hits)
     assert 0 <= absent < held <= 1
-    assert relevance(knowledge.catalog, "anything", []) == 0.0
+    assert relevance(knowledge, "anything", []) == 0.0
     for question in ("", "?", "the of", "\0", "\ud800"):
-        assert 0 <= relevance(knowledge.catalog, question, hits) <= 1
+        assert 0 <= relevance(knowledge, question, hits) <= 1
     knowledge.close()
 
 

@@ -372,6 +372,35 @@ def test_a_file_newer_than_the_catalog(saved: tuple[RagConfig, bytes], tmp_path:
     assert_recovers(config)
 
 
+def test_a_file_of_a_later_life_of_the_catalog(
+    saved: tuple[RagConfig, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Restored from a backup it counts the same generations a second time, for other changes."""
+    config, _ = saved
+    backup = (config.data_dir / "vsage.db").read_bytes()
+    first = open_knowledge(config, FakeEmbedder())
+    fill(first.catalog, 100, 3)
+    first.refresh()
+    first.index.save()
+    generation = first.catalog.generation()
+    first.close()
+    for leftover in config.data_dir.glob("vsage.db*"):
+        leftover.unlink()
+    (config.data_dir / "vsage.db").write_bytes(backup)
+    catalog = Catalog(config)
+    fill(catalog, 200, 3)
+    assert catalog.generation() == generation
+    catalog.close()
+    assert_recovers(config)
+    again = open_knowledge(config, FakeEmbedder())
+    again.index.save()
+    again.close()
+    assert "belongs to another catalog or embedder: built anew" in caplog.text
+    caplog.clear()
+    assert_recovers(config)
+    assert "built anew" not in caplog.text, "once is enough"
+
+
 def test_another_embedder_needs_a_reembed(saved: tuple[RagConfig, bytes]) -> None:
     config, _ = saved
     other = FakeEmbedder(16)

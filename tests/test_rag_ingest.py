@@ -351,10 +351,11 @@ def test_a_text_of_50_mb(knowledge: Knowledge, tmp_path: Path) -> None:
 INGEST = """
 import sys
 from pathlib import Path
-from rag.ingest import ingest
+from rag.ingest import _parsers, ingest
 from tests.fakes import PUBLIC, FakeEmbedder, fake_knowledge
 from tests.test_rag_ingest import generated
 knowledge = fake_knowledge(Path(sys.argv[1]), 5, FakeEmbedder(delay=0.02))
+_parsers(knowledge.config.ingest).submit(b"warm", "a.md").result()  # the parser runs from here on
 print("ready", flush=True)
 report = ingest(knowledge, generated(), PUBLIC)
 print(len(report.added), report.unchanged, flush=True)

@@ -188,9 +188,6 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
     [
         ("a.txt", "# Like Markdown\n", "Like Markdown"),
         ("host_log.log", "# not a title\n", "Host log"),
-        ("a.rst", ".. _x:\n\n*****\nAbove\n*****\n\ntext", "Above"),
-        ("a.rst", "Below\n=====\n\ntext", "Below"),
-        ("a.adoc", "// note\n= The Guide\n:toc:\n", "The Guide"),
         ("ops/README.txt", "plain", "Ops"),
     ],
 )

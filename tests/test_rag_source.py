@@ -98,7 +98,7 @@ def test_the_same_real_file_comes_once(docs: Path) -> None:
 
 def test_a_named_file_of_an_unsupported_kind_fails_with_the_list(docs: Path) -> None:
     failure = only_failure(put(docs / "x.exe"))
-    assert failure.reason.startswith("'.exe' files are not supported; supported: .adoc, .docx")
+    assert failure.reason.startswith("'.exe' files are not supported; supported: .adoc, .asciidoc")
     assert "without a suffix" in only_failure(put(docs / "noext")).reason
 
 

@@ -8,7 +8,9 @@ EXTRAS  ?=
 ARGS    ?=
 VENV    := .venv
 PY      := $(VENV)/bin/python
-SETUP   := $(VENV)/.setup
+# One mark for each choice of extras, so that asking for another one installs it.
+comma   := ,
+SETUP   := $(VENV)/.setup$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 # A variable, because a comma would part the arguments of $(call ...).
 PROJECT := .$(if $(EXTRAS),[$(EXTRAS)])
 export HF_HUB_OFFLINE = 1

@@ -48,7 +48,9 @@ def read_corpus() -> Corpus:
     folders = [Path("docs/kb")]
     if data := os.environ.get("VSAGE_DEV_DATA"):
         folders.append(Path(data) / "corpus")
-    items = [i for i in FileSource(folders, max_bytes=10**6).documents() if not isinstance(i, Failure)]
+    items = [
+        i for i in FileSource(folders, max_bytes=10**6).documents() if not isinstance(i, Failure)
+    ]
     items = sorted(items, key=lambda item: item.uri)
     if len(items) > _MOST_FILES:
         items = sorted(random.Random(0).sample(items, _MOST_FILES), key=lambda item: item.uri)
@@ -68,7 +70,9 @@ def read_corpus() -> Corpus:
     return Corpus(found, [heading for heading in headings if heading])
 
 
-def open_filled(folder: Path, passages: int, embedder: str, dimension: int, corpus: Corpus) -> Catalog:
+def open_filled(
+    folder: Path, passages: int, embedder: str, dimension: int, corpus: Corpus
+) -> Catalog:
     """The catalog in `folder` with so many passages, filled now unless it is from an earlier run."""
     made = {"passages": passages, "embedder": embedder, "sentences": len(corpus.sentences)}
     note = folder / _MADE
@@ -98,7 +102,9 @@ def _fill(catalog: Catalog, passages: int, embedder: str, dimension: int, corpus
         done, spent = start + count, time.perf_counter() - started
         if done % 50_000 < per_transaction:
             left = spent / done * (passages - done)
-            print(f"  filled {done:,} of {passages:,} passages, about {left:.0f} s left", flush=True)
+            print(
+                f"  filled {done:,} of {passages:,} passages, about {left:.0f} s left", flush=True
+            )
 
 
 def _documents(passages: int, corpus: Corpus) -> Iterator[NewDocument]:

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answerable import relevance
+from rag.collapse import spread
 from rag.evaluate_labels import LabelledQuestion
 from rag.knowledge import Knowledge
-from rag.retrieve import search
+from rag.retrieve import Contrast, search
 from rag.rewrite import standalone_by_words
+from rag.schema import Hit
 
 _DEPTH = 60
 
@@ -56,20 +58,27 @@ def estimate(
     answerable: list[float] = []
     unanswerable: list[float] = []
     left_out: list[float] = []
-    most = knowledge.config.prompt.max_passages
     for question in questions:
         asked = standalone_by_words(question.text, question.history)
         found = search(knowledge, asked.query, groups, _DEPTH, wordings=asked.wordings)
-        hits = found.hits
-        held = relevance(knowledge, asked.query, hits[:most], found.contrast)
+        held = _relevance(knowledge, asked.query, found.hits, found.contrast)
         if question.answerable:
-            others = [hit for hit in hits if names[hit.document_id] not in question.relevant]
+            others = [h for h in found.hits if names[h.document_id] not in question.relevant]
             answerable.append(held)
-            left_out.append(relevance(knowledge, asked.query, others[:most], found.contrast))
+            left_out.append(_relevance(knowledge, asked.query, others, found.contrast))
         else:
             unanswerable.append(held)
         on_question()
     return Estimates(np.array(answerable), np.array(unanswerable), np.array(left_out))
+
+
+def _relevance(
+    knowledge: Knowledge, query: str, hits: Sequence[Hit], contrast: Contrast | None
+) -> float:
+    """As the server judges: by the passages that it would have taken of these."""
+    config = knowledge.config
+    taken = spread(hits, config.retriever.per_document, config.retriever.top_k)
+    return relevance(knowledge, query, taken[: config.prompt.max_passages], contrast)
 
 
 def tradeoff(estimates: Estimates, threshold: float) -> Tradeoff:
@@ -85,9 +94,11 @@ def recommend(estimates: Estimates, keep: float) -> Tradeoff:
     """The threshold with the best mean of answered and refused that answers at least `keep`.
 
     Refused are those of the unanswerable questions; where none were given, of the left-out ones.
+    It lies half-way between two estimates, as far from both as can be; of equals it is the lowest.
     """
     refusable = estimates.unanswerable if len(estimates.unanswerable) else estimates.left_out
-    tried = np.unique(np.round(np.concatenate([[0.0], estimates.answerable, refusable]), 3))
+    seen = np.unique(np.concatenate([estimates.answerable, refusable]))
+    tried = [0.0, *np.round((seen[1:] + seen[:-1]) / 2, 3)]
     allowed = [t for t in tried if _share(estimates.answerable >= t) >= keep]
     best = max(
         allowed, key=lambda t: (_share(estimates.answerable >= t) + _share(refusable < t), -t)

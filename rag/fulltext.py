@@ -1,6 +1,6 @@
 """Question -> passages by their words: BM25 over the catalog's own full-text index (SQLite FTS5).
 
-Of a question over a large catalog the commonest words are left out: see `rag/postings.py`.
+The scores are FTS5's to the last digits, but come from `rag/postings.py`, in which it is quicker.
 
 FTS5 uses k1 = 1.2 and b = 0.75 and stems with Porter's algorithm, so it is meant for English; other
 languages are matched by their unstemmed words.
@@ -10,27 +10,25 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
-import snowballstemmer
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from rag.catalog import Catalog
-from rag.postings import Word
+from rag.postings import Found, Word
+from rag.rescore import fts_terms, scores_of
 from rag.scope import Scope
 from rag.words import content_words
 
 _MOST_WORDS = 64
-_PART = re.compile(r"[^\W_]+")  # where FTS5 parts a word: `gpu_memory`, `don't`
-_PORTER = snowballstemmer.stemmer("porter")  # as FTS5 stems; `words.stem` uses its successor
 
-_FIRST_LOOK = 256
-"""Passages whose access is looked up first; more only where that was not enough."""
+_SPARE = 32
+"""Passages beyond those wanted whose access is looked up at first; more where too few remain."""
+_RESCORED = 500
+"""Passages by the rarer words of the question in which the commoner ones are counted."""
 
 _ALLOWED = "SELECT id, acl_id, document_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
 
@@ -58,16 +56,18 @@ def score_words(
     with catalog.reading() as connection:
         words = content_words(question)[:_MOST_WORDS]
         found = catalog.postings.look_up(connection, words, heading_weight)
+        common = _common(connection, ids, found, heading_weight)
     wanted = np.unique(np.asarray(ids, dtype=np.int64))
     scores = np.zeros(len(wanted))
     holding = np.zeros(len(wanted), dtype=np.bool_)
-    for word in found:
+    for word in found.words:
         if len(word.ids):
             at = np.minimum(np.searchsorted(word.ids, wanted), len(word.ids) - 1)
             there = word.ids[at] == wanted
             scores[there] += word.rarity * word.gains[at[there]]
             holding |= there
-    return dict(zip(wanted[holding].tolist(), scores[holding].tolist(), strict=True))
+    by_rarer = dict(zip(wanted[holding].tolist(), scores[holding].tolist(), strict=True))
+    return {i: by_rarer.get(i, 0.0) + common.get(i, 0.0) for i in by_rarer.keys() | common}
 
 
 def _best(
@@ -77,15 +77,29 @@ def _best(
         return {}
     with catalog.reading() as connection:
         found = catalog.postings.look_up(connection, words[:_MOST_WORDS], heading_weight)
-        ids, scores = _added_up(found)
+        ids, scores = _added_up(found.words)
         best: dict[int, float] = {}
-        done, look = 0, max(_FIRST_LOOK, 2 * k)
-        while len(best) < k and done < len(ids):
+        wanted = max(k, _RESCORED) if found.common else k
+        done, look = 0, wanted + _SPARE
+        while len(best) < wanted and done < len(ids):
             top = _top(ids, scores, done + look)[done:]
             allowed = _allowed(connection, ids[top].tolist(), scope)
             best |= {int(ids[i]): float(scores[i]) for i in top if int(ids[i]) in allowed}
             done, look = done + look, 8 * look
+        common = _common(connection, list(best), found, heading_weight)
+    if common:
+        best = {i: score + common.get(i, 0.0) for i, score in best.items()}
+        best = dict(sorted(best.items(), key=lambda item: (-item[1], item[0])))
     return dict(islice(best.items(), k))
+
+
+def _common(
+    connection: sa.Connection, ids: Sequence[int], found: Found, heading_weight: float
+) -> dict[int, float]:
+    """What the words add whose postings were not read."""
+    if not found.common or not ids:
+        return {}
+    return scores_of(connection, ids, found.common, heading_weight, found.average)
 
 
 def _added_up(words: Sequence[Word]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -126,16 +140,9 @@ def rarity(catalog: Catalog, words: Sequence[str]) -> dict[str, float]:
         total = connection.execute(sa.text("SELECT count(*) FROM chunks")).scalar_one()
         weights = {}
         for word in words:
-            parts = _PART.findall(_folded(word)) or [word]
             seen = min(
-                int(connection.execute(query, {"term": _PORTER.stemWord(part)}).scalar() or 0)
-                for part in parts
+                int(connection.execute(query, {"term": term}).scalar() or 0)
+                for term in fts_terms(word) or [word]
             )
             weights[word] = math.log(1 + (total - seen + 0.5) / (seen + 0.5))
     return weights
-
-
-def _folded(word: str) -> str:
-    """Without diacritics, as FTS5 indexes it."""
-    decomposed = unicodedata.normalize("NFKD", word)
-    return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -27,7 +27,7 @@ from rag.knowledge import Knowledge
 from rag.parse_worker import ParserDied, ParserPool
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Raised when the parsers' output changes, so that unchanged files are parsed again."""
 _BATCH_CHUNKS = 512
 _WINDOW = 256  # documents looked up in the catalog at a time

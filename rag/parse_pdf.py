@@ -1,7 +1,8 @@
 """PDF to text, page by page, with its headings, and each table row as a line.
 
 pdfium gives the text in the order the file draws it, which is the reading order in nearly every
-document that a word processor or LaTeX wrote, columns included.
+document that a word processor or LaTeX wrote, columns included. A table's row that is broken by
+the end of a page comes as two.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from rag.schema import ParsedDocument
 _LOCK = threading.Lock()
 """pdfium is not thread-safe, not even for two different documents."""
 
-MAX_SCANS = 1_000
+_MAX_SCANS = 1_000
 """Pages of one document that are read by OCR."""
 _POOR_TITLE = re.compile(
     r"(?i)(untitled|\(?anonymous\)?|unspecified|title|document\d*|microsoft word\b.*|"
@@ -120,7 +121,7 @@ def _read(data: bytes, ocr: bool) -> tuple[list[Page], list[Bookmark], str]:
     try:
         pages: list[Page] = []
         ending: Ending | None = None
-        scans = MAX_SCANS if ocr else 0
+        scans = _MAX_SCANS if ocr else 0
         for number in range(len(document)):
             try:
                 page, ending = _read_page(document, number, ending, scans > 0)

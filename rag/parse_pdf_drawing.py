@@ -7,6 +7,7 @@ side of a frame or of a cell's background. Curves, slanted lines and pictures ar
 from __future__ import annotations
 
 import ctypes
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -188,6 +189,8 @@ def _outlines(
         raw.FPDFPathSegment_GetPoint(segment, x, y)
         px, py = x.value, y.value
         place = upright(px * a + py * c + e, px * b + py * d + f, box, turn)
+        if not all(map(math.isfinite, place)):
+            continue
         if kind == raw.FPDF_SEGMENT_LINETO:
             points.append(place)
         else:

@@ -2,10 +2,14 @@
 
 Places are measured upright, whichever way the page is turned. Lines are cheap, a handful of calls
 into pdfium each; words cost that much each, so only suspected tables ask for them.
+
+Text from right to left comes as pdfium orders it: figures and Latin names among Hebrew words may
+change places, and some producers' Arabic words come out letter by letter from the wrong end.
 """
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import math
 import re
@@ -27,7 +31,10 @@ _MONO = re.compile(rb"mono|courier|consol|menlo|typewriter|cmtt", re.IGNORECASE)
 _BOLD = re.compile(rb"bold|black|heavy|semibold|demi|cmbx", re.IGNORECASE)
 _LEADER = re.compile(r"\s?(?:\s?[.·_]){5,}\s?")
 """The dots that lead to a page number."""
+_FAR = 1e6
+"""Points; the largest page that viewers show has 14,400."""
 _SAMPLES = 60
+"""Characters that tell which way a page's text is written."""
 _WORD = re.compile(r"\S+")
 _LINE = re.compile(f"[^\r\n{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
 
@@ -45,7 +52,7 @@ class PageText:
         written = raw.FPDFText_GetText(self._page, 0, count, buffer) if count else 0
         units = bytes(buffer)[: 2 * max(0, written - 1)]
         self._text = units.decode("utf-16-le", "surrogatepass")
-        self._astral = len(self._text) * 2 != len(units)
+        self._astral = [at for at, character in enumerate(self._text) if character > "\uffff"]
         self._sparse = written - 1 != count
         """Whether some of pdfium's characters are not in its text: then places differ."""
 
@@ -141,8 +148,7 @@ class PageText:
 
     def _index(self, place: int) -> int:
         """pdfium's number of the character at a place of the text. pdfium counts UTF-16 units."""
-        if self._astral:
-            place = len(self._text[:place].encode("utf-16-le", "surrogatepass")) // 2
+        place += bisect.bisect_left(self._astral, place)
         if not self._sparse:
             return place
         return max(0, int(raw.FPDFText_GetCharIndexFromTextIndex(self._page, place)))
@@ -154,21 +160,27 @@ class PageText:
         """How far left and right a character reaches."""
         left, right, bottom, top = (ctypes.c_double() for _ in range(4))
         raw.FPDFText_GetCharBox(self._page, index, left, right, bottom, top)
-        one = upright(left.value, bottom.value, self.box, self.turn)
-        other = upright(right.value, top.value, self.box, self.turn)
-        return min(one[0], other[0]), max(one[0], other[0])
+        one, _ = self._upright(left.value, bottom.value)
+        other, _ = self._upright(right.value, top.value)
+        return min(one, other), max(one, other)
 
     def _origin(self, index: int) -> tuple[float, float]:
         x, y = ctypes.c_double(), ctypes.c_double()
         raw.FPDFText_GetCharOrigin(self._page, index, x, y)
-        return upright(x.value, y.value, self.box, self.turn)
+        return self._upright(x.value, y.value)
+
+    def _upright(self, x: float, y: float) -> tuple[float, float]:
+        """A place on the upright page; one that is nowhere near a page is its corner."""
+        x, y = upright(x, y, self.box, self.turn)
+        return (x, y) if abs(x) < _FAR and abs(y) < _FAR else (0.0, 0.0)
 
     def _size(self, index: int) -> float:
         """Type size as it appears: the font's size times the scale it is drawn at."""
         matrix = raw.FS_MATRIX()
         raw.FPDFText_GetMatrix(self._page, index, matrix)
         scale = math.hypot(matrix.c, matrix.d) or 1.0
-        return float(raw.FPDFText_GetFontSize(self._page, index) * scale) or 1.0
+        size = float(raw.FPDFText_GetFontSize(self._page, index) * scale)
+        return size if 0 < size < _FAR else 1.0
 
     def _font(self, index: int) -> tuple[bytes, int]:
         name, flags = ctypes.create_string_buffer(100), ctypes.c_int()

@@ -216,7 +216,8 @@ def _merged(
     height: float,
 ) -> tuple[list[Line], Ending | None]:
     rest = [pool.rest(number) for number in range(len(pool.lines))]
-    inner = [line for line in rest if line and MARGIN < line.base / height < 1 - MARGIN]
+    low, high = MARGIN * height, (1 - MARGIN) * height
+    inner = [line for line in rest if line and low < line.base < high]
     tables: dict[int, list[Table]] = {}
     for number, table in found:
         tables.setdefault(number, []).append(table)

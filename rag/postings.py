@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -24,10 +25,11 @@ _K1, _B = 1.2, 0.75  # FTS5's, which cannot be set
 _LEAST_RARITY = 1e-6  # FTS5's, for a word that half of the passages hold
 _MOST_KEPT = 6_000_000
 """Postings kept in memory, 28 bytes each; the words asked for longest ago give way."""
-_MOST_READ = 100_000
-"""Postings that one question may look at before its commonest words are left out."""
+_MOST_READ = 200_000
+"""Postings that one question reads; its commonest words are then counted in the passages that the
+rarer ones have brought in. Most catalogs are too small for that ever to happen."""
 _ENOUGH = 2_000
-"""Of rarer words, before a common one is left out."""
+"""Postings of rarer words, before a common one is held back."""
 _MOST_GONE = 1_000_000
 _MOST_COUNTS = 100_000
 _GROWTH = 0.05
@@ -57,6 +59,17 @@ class Word:
     gains: NDArray[np.float64]
     """BM25 but for the word's rarity."""
     rarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The words of a question in one snapshot of the catalog."""
+
+    words: list[Word]
+    common: dict[str, float]
+    """Words too common for their passages to be read, and how rare they are all the same."""
+    average: float
+    """Mean length of a passage in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +103,11 @@ class Postings:
 
     def look_up(
         self, connection: sa.Connection, words: Sequence[str], heading_weight: float
-    ) -> list[Word]:
-        """What `connection` sees of these words; of a large catalog, not of the commonest ones.
-
-        Those would cost most and tell least. At least the rarest word is always there.
-        """
+    ) -> Found:
+        """What `connection` sees of these words; at least the rarest one's passages."""
         with self._lock:
             kept = self._kept = _see(connection, self._kept)
-        chosen = _rarest(connection, words, kept)
+        chosen, common = _part(connection, words, kept)
         found = [_read(connection, word, heading_weight, kept) for word in chosen]
         with self._lock:
             grown = False
@@ -107,7 +117,7 @@ class Postings:
                 kept.words.move_to_end((word, heading_weight))
             if grown:
                 _make_room(kept, len(chosen))
-        return found
+        return Found(found, common, kept.state.average)
 
 
 def _make_room(kept: _Kept, least: int) -> None:
@@ -136,9 +146,13 @@ def _see(connection: sa.Connection, kept: _Kept | None) -> _Kept:
     return _Kept(state, kept.words.copy(), kept.counts, gone)
 
 
-def _rarest(connection: sa.Connection, words: Sequence[str], kept: _Kept) -> list[str]:
-    if len(words) * kept.state.total <= _MOST_READ:
-        return list(words)
+def _part(
+    connection: sa.Connection, words: Sequence[str], kept: _Kept
+) -> tuple[list[str], dict[str, float]]:
+    """The words whose passages are read, and the rarities of the others."""
+    total = kept.state.total
+    if len(words) * total <= _MOST_READ:
+        return list(words), {}
     counts = {word: _count(connection, word, kept) for word in words}
     chosen: list[str] = []
     looked_at = 0
@@ -147,7 +161,8 @@ def _rarest(connection: sa.Connection, words: Sequence[str], kept: _Kept) -> lis
             break
         chosen.append(word)
         looked_at += counts[word]
-    return [word for word in words if word in chosen]
+    common = {word: _rarity(counts[word], total) for word in words if word not in chosen}
+    return [word for word in words if word in chosen], common
 
 
 def _count(connection: sa.Connection, word: str, kept: _Kept) -> int:
@@ -173,13 +188,13 @@ def _read(connection: sa.Connection, word: str, heading_weight: float, kept: _Ke
     added = np.asarray([row[0] for row in rows], dtype=np.int64)
     ids = np.concatenate([known.ids[there], added])
     rarity = _rarity(len(ids), state.total)
-    lengths = np.asarray([_sum_of_varints(row[2]) for row in rows], dtype=np.int32)
+    lengths = np.asarray([sum_of_varints(row[2]) for row in rows], dtype=np.int32)
     scores = np.asarray([-row[1] for row in rows], dtype=np.float64) / rarity
     # score = f (k1 + 1) / (f + norm), solved for the weighted frequency f
     new = scores * _norm(lengths, state.average) / (_K1 + 1 - scores)
     length = np.concatenate([known.length[there], lengths])
     frequency = np.concatenate([known.frequency[there], new])
-    gains = frequency * (_K1 + 1) / (frequency + _norm(length, state.average))
+    gains = gain(frequency, length, state.average)
     last = int(added[-1]) if len(added) else known.last
     return Word(state.generation, last, ids, frequency, length, gains, rarity)
 
@@ -198,8 +213,13 @@ def _rarity(passages: int, total: int) -> float:
     return max(math.log((total - passages + 0.5) / (passages + 0.5)), 0.0) or _LEAST_RARITY
 
 
-def _norm(length: NDArray[np.int32], average: float) -> NDArray[np.float64]:
-    return np.asarray(_K1 * (1 - _B + _B * length / average), dtype=np.float64)
+def gain(frequency: Any, length: Any, average: float) -> Any:
+    """BM25 but for the word's rarity; of numbers, or of arrays of one shape."""
+    return frequency * (_K1 + 1) / (frequency + _norm(length, average))
+
+
+def _norm(length: Any, average: float) -> Any:
+    return _K1 * (1 - _B + _B * length / average)
 
 
 def _totals(connection: sa.Connection) -> tuple[int, float]:
@@ -209,7 +229,7 @@ def _totals(connection: sa.Connection) -> tuple[int, float]:
     return total, sum(words) / total if total and words else 1.0
 
 
-def _sum_of_varints(data: bytes) -> int:
+def sum_of_varints(data: bytes) -> int:
     return data[0] + data[1] if len(data) == 2 else sum(_varints(data))
 
 

@@ -308,6 +308,16 @@ def test_pages_of_absurd_size(box: Sequence[float]) -> None:
     assert parse(buffer.getvalue(), "a.pdf").text == "readable all the same"
 
 
+def test_text_and_rules_at_places_that_no_page_has() -> None:
+    def draw(page: canvas.Canvas) -> None:
+        page.drawString(72, 720, "Before.")
+        page._code.append("BT /F1 12 Tf 1e38 0 0 1e38 1e38 1e38 Tm (far) Tj ET")
+        page._code.append("1e39 1e39 m 1e39 5 l S 1e30 5 m 1e30 1e20 l S")
+        page.drawString(72, 600, "After.")
+
+    assert text_of(draw).replace("far", "").split() == ["Before.", "After."]
+
+
 def test_an_outline_that_leads_back_to_itself() -> None:
     def page(number: int) -> Draw:
         def draw(target: canvas.Canvas) -> None:

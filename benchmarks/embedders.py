@@ -114,7 +114,8 @@ def _serve(backend: str, pipe: Connection) -> None:
     try:
         embedder = _open(backend)
     except ImportError as error:
-        pipe.send(str(error))
+        print(f"left out: {backend}: {error}")
+        pipe.send(0.0)
         return
     embedder.encode([QUESTION])
     pipe.send(time.perf_counter() - started)
@@ -138,7 +139,9 @@ class Backend:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(name, theirs), daemon=True)
         self._process.start()
-        self.load_s = self._pipe.recv()  # one after the other: they would slow each other down
+        self.load_s: float = (
+            self._pipe.recv()
+        )  # one after the other: they would slow each other down
         self.walls: list[float] = []
         self.cpu_s = self.rss_mb = 0.0
         self.latencies: list[float] = []
@@ -167,10 +170,7 @@ def main(
     cutter = open_embedder(EmbedderConfig(backend="onnx"))
     texts = _passages(cutter, folders, passages)
     opened = [Backend(name) for name in (*OFFERED, *CANDIDATES)]
-    for backend in opened:
-        if isinstance(backend.load_s, str):
-            out.print(f"left out: {backend.name}: {backend.load_s}")
-    backends = [backend for backend in opened if not isinstance(backend.load_s, str)]
+    backends = [backend for backend in opened if backend.load_s]
     differences = _measure(backends, texts, rounds)
     quality = _quality(backends, differences, cutter, Path(data), documents) if data else {}
     for backend in backends:
@@ -291,7 +291,7 @@ def _report(
         rows.append(
             {
                 "backend": backend.name,
-                "load s": round(float(backend.load_s), 1),
+                "load s": round(backend.load_s, 1),
                 "passages/s": round(1 / statistics.median(backend.walls), 1),
                 "x torch": round(statistics.median(ratios), 2),
                 "per CPU s": round(1 / backend.cpu_s, 1),

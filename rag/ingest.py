@@ -21,7 +21,8 @@ from rag.catalog_rows import KnownDocument, NewDocument, State, Update
 from rag.chunk import chunk_document, embedding_text, place
 from rag.compare import narrowed, owner_conflict, state_of, updated
 from rag.config import IngestConfig, RagConfig
-from rag.errors import ParseError, SourceError
+from rag.embed import Embedder
+from rag.errors import EmbedderChanged, ParseError, SourceError
 from rag.failures import known_failures, remember_failure
 from rag.knowledge import Knowledge
 from rag.parse_worker import ParserDied, ParserPool
@@ -271,9 +272,18 @@ def _commit(knowledge: Knowledge, batch: Batch, report: IngestReport) -> None:
         for new in batch.new
         for chunk in new.chunks
     ]
-    vectors = knowledge.embedder.encode(texts)
-    knowledge.catalog.store(batch.new, vectors, knowledge.embedder.fingerprint, batch.updates)
+    embedder = knowledge.embedder  # taken once: it may be changed by another thread at any time
+    try:
+        _store(knowledge, batch, texts, embedder)
+    except EmbedderChanged:
+        embedder, _ = knowledge.refresh()  # raises where this process lacks the new one
+        _store(knowledge, batch, texts, embedder)
     report.chunks += len(texts)
+
+
+def _store(knowledge: Knowledge, batch: Batch, texts: Sequence[str], embedder: Embedder) -> None:
+    vectors = embedder.encode(texts)
+    knowledge.catalog.store(batch.new, vectors, embedder.fingerprint, batch.updates)
 
 
 def _parsers(config: IngestConfig) -> ParserPool:

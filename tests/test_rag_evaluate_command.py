@@ -260,7 +260,7 @@ def test_resuming_under_other_circumstances_is_refused(
     assert cli(*arguments, EXTRACTIVE).code == 0, "nothing there yet: begins"
     done = cli(*arguments, EXTRACTIVE, "retriever.lexical_weight=0.1")
     assert done.code == 2
-    assert "retriever.lexical_weight: 0.6, now 0.1" in " ".join(done.err.split())
+    assert "retriever.lexical_weight: 0.55, now 0.1" in " ".join(done.err.split())
     (docs / "heron.md").write_text("# Herons\n\nThe heron moved.")
     done = cli(*arguments, EXTRACTIVE)
     assert done.code == 2

@@ -588,3 +588,33 @@ def test_what_is_ingested_meanwhile_is_found_before_and_after(knowledge: Knowled
     reembedding.stop()
     assert_embedded_by(opened.catalog, wanted)
     assert_searches(opened)
+
+
+class Interrupted(FakeEmbedder):
+    """While it embeds for the first time, something else happens."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__(fingerprint=FORMER)
+        self._happens: Callable[[], object] | None = happens
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        happens, self._happens = self._happens, None
+        vectors = super().encode(texts)
+        if happens is not None:
+            happens()
+        return vectors
+
+
+def test_a_change_over_in_the_middle_of_an_ingest(knowledge: Knowledge) -> None:
+    wanted = FakeEmbedder(16, "next/16")
+    elsewhere = another(knowledge)
+    embedder = Interrupted(lambda: reembed(elsewhere, wanted))
+    opened = Knowledge(knowledge.config, knowledge.catalog, embedder, knowledge.index, wanted)
+    take_in(opened, {"late.md": "# Late\n\nA zebra crosses."})
+    elsewhere.close()
+    assert opened.embedder is wanted
+    lengths = {len(v) for v in opened.catalog.vectors(range(1, 1000)).values()}
+    assert lengths == {16}
+    hits = retrieve(opened, "zebra", PUBLIC, 1, settings=RetrieverConfig(mode="dense"))
+    assert hits[0].uri == "test:late.md"
+    assert_whole(opened.catalog)

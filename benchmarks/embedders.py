@@ -21,7 +21,9 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +40,7 @@ from rag.chunk import chunk_document, embedding_text, place
 from rag.config import ChunkConfig, EmbedderConfig
 from rag.embed import Embedder, model_folder, open_embedder, weights_hash
 from rag.parse import parse
-from rag.schema import Failure, RawDocument
+from rag.schema import RawDocument
 from rag.source import FileSource
 
 Vectors = NDArray[np.float32]
@@ -78,50 +80,40 @@ class OpenVino:
         self._rows[row] = request.get_output_tensor(0).data[0].copy()
 
 
-class TorchInt8:
+def _torch_int8() -> Any:
     """torch's dynamic quantisation of all linear layers."""
+    import torch
 
-    def __init__(self) -> None:
-        import warnings
+    from rag.embed import load_folder
 
-        import torch
-
-        from rag.embed import load_folder
-
-        warnings.simplefilter("ignore")
-        self._model = torch.ao.quantization.quantize_dynamic(
-            load_folder(EmbedderConfig()), {torch.nn.Linear}, dtype=torch.qint8
-        )
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        vectors = self._model.encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, dtype=np.float32)
+    warnings.simplefilter("ignore")
+    return torch.ao.quantization.quantize_dynamic(
+        load_folder(EmbedderConfig()), {torch.nn.Linear}, dtype=torch.qint8
+    )
 
 
-def _open(backend: str) -> Embedder | OpenVino | TorchInt8:
+def _open(backend: str) -> Callable[[list[str]], Vectors]:
     if backend == "openvino":
-        return OpenVino()
+        return OpenVino().encode
     if backend == "torch int8":
-        return TorchInt8()
-    return open_embedder(EmbedderConfig.model_validate({"backend": backend}))
+        return partial(_torch_int8().encode, normalize_embeddings=True, show_progress_bar=False)
+    return open_embedder(EmbedderConfig.model_validate({"backend": backend})).encode
 
 
 def _serve(backend: str, pipe: Connection) -> None:
     """The process of one backend: load, then embed what comes through the pipe."""
     started, before = time.perf_counter(), _peak_mb()
     try:
-        embedder = _open(backend)
+        encode = _open(backend)
     except ImportError as error:
         print(f"left out: {backend}: {error}")
         pipe.send(0.0)
         return
-    embedder.encode([QUESTION])
+    encode([QUESTION])
     pipe.send(time.perf_counter() - started)
     while (texts := pipe.recv()) is not None:
         wall, cpu = time.perf_counter(), time.process_time()
-        vectors = embedder.encode(texts)
+        vectors = encode(texts)
         spent = (time.perf_counter() - wall, time.process_time() - cpu)
         pipe.send((*spent, _peak_mb() - before, vectors))
 
@@ -182,11 +174,7 @@ def _passages(embedder: Embedder, folders: Sequence[Path], count: int) -> list[s
     """Real passages, an equal share from each folder."""
     drawn: list[str] = []
     for folder in folders:
-        items = [
-            item
-            for item in FileSource([folder], max_bytes=10**8).documents()
-            if isinstance(item, RawDocument)
-        ]
+        items = _documents(folder)
         random.Random(0).shuffle(items)
         texts: list[str] = []
         for item in items[:60]:
@@ -194,6 +182,11 @@ def _passages(embedder: Embedder, folders: Sequence[Path], count: int) -> list[s
         drawn += random.Random(0).sample(texts, min(len(texts), count // len(folders)))
     random.Random(0).shuffle(drawn)
     return drawn
+
+
+def _documents(folder: Path) -> list[RawDocument]:
+    found = FileSource([folder], max_bytes=10**8).documents()
+    return [item for item in found if isinstance(item, RawDocument)]
 
 
 def _cut(embedder: Embedder, item: RawDocument) -> list[tuple[str, str]]:
@@ -242,11 +235,7 @@ def _quality(
     """(hit@1, MRR@10) by document of each backend with vectors of its own, and of onnx."""
     rows = [json.loads(line) for line in (data / "qa/ocp_dev.jsonl").open(encoding="utf-8")]
     gold = {name for row in rows for name in row["gold_docs"]}
-    items = [
-        item
-        for item in FileSource([data / "corpus/ocp-4.16"], max_bytes=10**8).documents()
-        if not isinstance(item, Failure)
-    ]
+    items = _documents(data / "corpus/ocp-4.16")
     others = [item for item in items if item.name not in gold]
     random.Random(0).shuffle(others)
     chosen = [item for item in items if item.name in gold]

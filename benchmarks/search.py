@@ -59,7 +59,7 @@ def main(
     """Fill catalogs where they are missing, then print a table.
 
     A million passages take 10 to 20 minutes to fill, about 5 GB of disk in the folder and 6 GB of
-    memory. Deleting changes a catalog: the smallest size is refilled by removing its folder.
+    memory. What the measurement of deleting takes away is filled in again by the next run.
     """
     corpus = read_corpus()
     asked = _questions(corpus, questions)
@@ -102,23 +102,19 @@ async def _measure(
     open_filled(folder, size, embedder.fingerprint, embedder.dimension, corpus).close()
     del embedder
     result: dict[str, Any] = {"passages": size}
-    opened = _open(config)  # the first time it builds the index
+    opened = open_parts(config)  # the first time it builds the index
     opened.knowledge.index.save()
     await opened.close()
     before, started = _resident_mb(), time.perf_counter()
-    parts = _open(config)
+    parts = open_parts(config)
     result["start_s"] = round(time.perf_counter() - started, 2)
     result["index_bytes_a_passage"] = round((_resident_mb() - before) * 2**20 / size)
-    result["disk_bytes_a_passage"] = round(sum(f.stat().st_size for f in folder.iterdir()) / size)
+    result["disk_bytes_a_passage"] = round(_bytes(folder) / size)
     result |= await _times(parts, asked, rounds)
     if size > 2 * _DELETED:
         result |= _delete(parts, asked)
     await parts.close()
     return result
-
-
-def _open(config: ServeConfig) -> Parts:
-    return open_parts(config)
 
 
 async def _times(parts: Parts, asked: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -200,6 +196,10 @@ def _percentiles(name: str, seconds: Sequence[float]) -> dict[str, float]:
 
 def _ms(seconds: float) -> float:
     return round(1000 * float(seconds), 2)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _resident_mb() -> float:

@@ -73,26 +73,33 @@ def read_corpus() -> Corpus:
 def open_filled(
     folder: Path, passages: int, embedder: str, dimension: int, corpus: Corpus
 ) -> Catalog:
-    """The catalog in `folder` with so many passages, filled now unless it is from an earlier run."""
+    """The catalog in `folder` with so many passages: what is missing goes in now."""
     made = {"passages": passages, "embedder": embedder, "sentences": len(corpus.sentences)}
     note = folder / _MADE
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made:
-        return Catalog(RagConfig(data_dir=folder))
     if folder.is_dir() and any(folder.iterdir()):
-        raise SystemExit(f"{folder} holds something else: remove it, or name another --data")
+        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != made:
+            raise SystemExit(f"{folder} holds something else: remove it, or name another --data")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(made), encoding="utf-8")
     catalog = Catalog(RagConfig(data_dir=folder))
-    _fill(catalog, passages, embedder, dimension, corpus)
+    missing = passages - catalog.count_chunks()
+    if missing <= 0:
+        return catalog
+    first = max(catalog.uris().values(), default=0)
+    _fill(catalog, first, missing, embedder, dimension, corpus)
     with catalog.engine.connect() as connection:
         connection.rollback()
         connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
-    note.write_text(json.dumps(made), encoding="utf-8")
     return catalog
 
 
-def _fill(catalog: Catalog, passages: int, embedder: str, dimension: int, corpus: Corpus) -> None:
-    noise, started = np.random.default_rng(0), time.perf_counter()
+def _fill(
+    catalog: Catalog, first: int, passages: int, embedder: str, dimension: int, corpus: Corpus
+) -> None:
+    noise, started = np.random.default_rng(first), time.perf_counter()
     per_transaction = _PER_TRANSACTION * PER_DOCUMENT
-    documents = _documents(passages, corpus)
+    documents = _documents(first, passages, corpus)
     for start in range(0, passages, per_transaction):
         count = min(per_transaction, passages - start)
         batch = [next(documents) for _ in range(-(-count // PER_DOCUMENT))]
@@ -107,11 +114,11 @@ def _fill(catalog: Catalog, passages: int, embedder: str, dimension: int, corpus
             )
 
 
-def _documents(passages: int, corpus: Corpus) -> Iterator[NewDocument]:
-    pick = random.Random(0)
+def _documents(first: int, passages: int, corpus: Corpus) -> Iterator[NewDocument]:
+    pick = random.Random(first)
     for number in range(-(-passages // PER_DOCUMENT)):
         count = min(PER_DOCUMENT, passages - number * PER_DOCUMENT)
-        yield _document(number, count, corpus, pick)
+        yield _document(first + number, count, corpus, pick)
 
 
 def _document(number: int, passages: int, corpus: Corpus, pick: random.Random) -> NewDocument:

@@ -85,7 +85,10 @@ def _best(
             top = _top(ids, scores, done + look)[done:]
             allowed = _allowed(connection, ids[top].tolist(), scope)
             best |= {int(ids[i]): float(scores[i]) for i in top if int(ids[i]) in allowed}
-            done, look = done + look, 8 * look
+            done += look
+            # As many more as may be needed, going by the share that this caller may read.
+            share = max(len(best) / done, 0.02)
+            look = int((wanted - len(best)) / share) + _SPARE
         common = _common(connection, list(best), found, heading_weight)
     if common:
         best = {i: score + common.get(i, 0.0) for i, score in best.items()}

@@ -30,7 +30,7 @@ _CHANGES = re.compile(
     r"by the way|btw|ok,? thanks|thanks|thank you)\b",
     re.IGNORECASE,
 )
-_FEW_WORDS, _SOME_WORDS, _MANY_WORDS = 4, 6, 8
+_FEW_WORDS, _SOME_WORDS, _MANY_WORDS = 2, 6, 8
 _LEANING, _STANDING = 0.9, 0.3
 """Weight of the conversation beside the question as typed."""
 _TRUSTED = 0.8

@@ -157,10 +157,8 @@ def test_a_heading_after_a_fence_counts_again() -> None:
 
 def test_comments_in_a_log_are_text_and_can_be_found() -> None:
     text = "# first\n# second\nline\n# third\n"
-    for suffix in (".log", ".rst", ".adoc"):
-        document = parse(text.encode(), f"a{suffix}")
-        chunks = chunk_document(document, token_starts, 32, 0)
-        assert "\n".join(chunk.text for chunk in chunks).split() == text.split()
+    chunks = chunk_document(parse(text.encode(), "a.log"), token_starts, 32, 0)
+    assert "\n".join(chunk.text for chunk in chunks).split() == text.split()
 
 
 def test_a_document_of_headings_alone_is_still_found() -> None:

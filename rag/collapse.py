@@ -77,7 +77,7 @@ def _representative(group: Sequence[Hit], asked: Sequence[str]) -> Hit:
     for hit in group[1:]:
         if _goes_before(hit, best, asked):
             best = hit
-    return replace(best, score=group[0].score)
+    return best if best is group[0] else replace(best, score=group[0].score)
 
 
 def _goes_before(hit: Hit, best: Hit, asked: Sequence[str]) -> bool:

@@ -23,8 +23,8 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]
-from onnxruntime.quantization.shape_inference import (  # type: ignore[import-untyped]
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.shape_inference import (
     quant_pre_process,
 )
 from sentence_transformers import SentenceTransformer

@@ -173,7 +173,8 @@ def _cosines(catalog: Catalog, vector: NDArray[np.float32], ids: Sequence[int]) 
     vectors = {i: stored[i] for i in stored if len(stored[i]) == len(vector)}
     if not vectors:
         return {}
-    scores = np.stack(list(vectors.values())).astype(np.float32) @ vector
+    matrix = np.concatenate(list(vectors.values())).astype(np.float32)
+    scores = matrix.reshape(len(vectors), -1) @ vector
     return dict(zip(vectors, scores.tolist(), strict=True))
 
 

@@ -19,7 +19,7 @@ from rag.config import RagConfig
 from rag.ingest import ingest
 from rag.knowledge import open_knowledge
 from rag.schema import EVERYONE
-from rag.source import FileSource
+from rag.sources.files import FileSource
 
 ROOT = Path(__file__).parent.parent
 

@@ -28,7 +28,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from rag.generate import Generator, Usage
 from rag.ingest import ingest
 from rag.schema import EVERYONE, Message, Sampling
-from rag.source import FileSource
+from rag.sources.files import FileSource
 from serve.chat import Delta, Finished, Question, chat
 from serve.config import ServeConfig
 from serve.wiring import open_parts

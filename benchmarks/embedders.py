@@ -41,7 +41,7 @@ from rag.config import ChunkConfig, EmbedderConfig
 from rag.embed import Embedder, model_folder, open_embedder, weights_hash
 from rag.parse import parse
 from rag.schema import RawDocument
-from rag.source import FileSource
+from rag.sources.files import FileSource
 
 Vectors = NDArray[np.float32]
 OFFERED = ("torch", "onnx", "onnx_int8")

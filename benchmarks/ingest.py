@@ -27,7 +27,7 @@ from rag.ingest import ingest
 from rag.knowledge import Knowledge, open_knowledge
 from rag.parse import parse
 from rag.schema import EVERYONE, Failure, RawDocument
-from rag.source import FileSource
+from rag.sources.files import FileSource
 
 SLICE = 32
 

@@ -23,7 +23,7 @@ from rag.config import RagConfig
 from rag.parse import parse
 from rag.schema import EVERYONE, Chunk, Failure, Metadata, ParsedDocument
 from rag.sentences import sentences
-from rag.source import FileSource
+from rag.sources.files import FileSource
 
 PER_DOCUMENT = 20
 GROUPS = (EVERYONE, EVERYONE, EVERYONE, "engineering", "operations", "board")

@@ -367,7 +367,7 @@ def evaluate(
 
     Example: `python -m rag evaluate --questions qa.jsonl --documents docs --fail-below hit@5=0.9`
     """
-    from rag import evaluate_command
+    from rag.evaluation import command as evaluate_command
 
     if compare is not None:
         if any((questions, documents, corpus, queries, qrels, unanswerable, output, report)):
@@ -423,7 +423,8 @@ def calibrate(
 
     Example: `python -m rag calibrate --questions tests/data/kb_questions.jsonl --documents docs/kb`
     """
-    from rag import calibrate_command, evaluate_command
+    from rag import calibrate_command
+    from rag.evaluation import command as evaluate_command
 
     inputs = evaluate_command.inputs(questions, documents, corpus, queries, qrels)
     if inputs is None:

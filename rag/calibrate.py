@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rag.answerable import relevance
 from rag.collapse import spread
-from rag.evaluate_labels import LabelledQuestion
+from rag.evaluation.labels import LabelledQuestion
 from rag.knowledge import Knowledge
 from rag.retrieve import Contrast, search
 from rag.rewrite import standalone_by_words

@@ -15,8 +15,8 @@ from rich.table import Table
 from rag.calibrate import Estimates, Tradeoff, estimate, recommend, tradeoff
 from rag.config import RagConfig
 from rag.errors import EvaluationError
-from rag.evaluate_corpus import Inputs, check_names, labelled, open_corpus
-from rag.evaluate_progress import bar
+from rag.evaluation.corpus import Inputs, check_names, labelled, open_corpus
+from rag.evaluation.progress import bar
 
 out = Console(highlight=False, emoji=False)
 _STEPS = np.arange(0.30, 0.81, 0.05)

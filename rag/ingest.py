@@ -25,7 +25,7 @@ from rag.embed import Embedder
 from rag.errors import EmbedderChanged, ParseError, SourceError
 from rag.failures import known_failures, remember_failure
 from rag.knowledge import Knowledge
-from rag.parse_worker import ParserDied, ParserPool
+from rag.parsers.worker import ParserDied, ParserPool
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 
 PARSER_VERSION = 3

@@ -31,7 +31,7 @@ from rag.plan import catalog_to_look_at, plan
 from rag.prune import gone, prune
 from rag.reembed import progress, reembed
 from rag.schema import Failure, RawDocument
-from rag.source import FileSource
+from rag.sources.files import FileSource
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)

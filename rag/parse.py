@@ -2,7 +2,7 @@
 
 Parsers run no macros, load no external entities, open no network connection and write no files.
 Some of them are C libraries, and documents come from anywhere: ingestion runs this in a process of
-its own (`rag/parse_worker.py`). Parser modules are imported when first needed, as most documents
+its own (`rag/parsers/worker.py`). Parser modules are imported when first needed, as most documents
 need one of them.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from rag.errors import ParseError
-from rag.parse_text import clean, parse_markdown, parse_plain
+from rag.parsers.text import clean, parse_markdown, parse_plain
 from rag.schema import ParsedDocument
 
 MARKDOWN = frozenset({".md", ".markdown"})
@@ -50,15 +50,15 @@ def _parse(data: bytes, suffix: str, ocr: bool) -> ParsedDocument:
     if suffix in PLAIN:
         return parse_plain(data, suffix)
     if suffix in HTML:
-        from rag.parse_html import parse_html
+        from rag.parsers.html import parse_html
 
         return parse_html(data)
     if suffix == ".pdf":
-        from rag.parse_pdf import parse_pdf
+        from rag.parsers.pdf.document import parse_pdf
 
         return parse_pdf(data, ocr=ocr)
     if suffix == ".eml":
-        from rag.parse_email import parse_email
+        from rag.parsers.email import parse_email
 
         return parse_email(data)
     if suffix in OFFICE:
@@ -73,34 +73,34 @@ def _parse(data: bytes, suffix: str, ocr: bool) -> ParsedDocument:
 
 def _parse_office(data: bytes, suffix: str) -> ParsedDocument:
     if suffix == ".docx":
-        from rag.parse_docx import parse_docx
+        from rag.parsers.docx import parse_docx
 
         return parse_docx(data)
     if suffix == ".pptx":
-        from rag.parse_pptx import parse_pptx
+        from rag.parsers.pptx import parse_pptx
 
         return parse_pptx(data)
-    from rag.parse_xlsx import parse_xlsx
+    from rag.parsers.xlsx import parse_xlsx
 
     return parse_xlsx(data)
 
 
 def _parse_markup(data: bytes, suffix: str) -> ParsedDocument:
     if suffix == ".rst":
-        from rag.parse_rst import parse_rst
+        from rag.parsers.rst import parse_rst
 
         return parse_rst(data)
-    from rag.parse_asciidoc import parse_asciidoc
+    from rag.parsers.asciidoc import parse_asciidoc
 
     return parse_asciidoc(data)
 
 
 def _parse_data(data: bytes, suffix: str) -> ParsedDocument:
     if suffix in (".json", ".jsonl"):
-        from rag.parse_json import parse_json
+        from rag.parsers.json import parse_json
 
         return parse_json(data, suffix)
-    from rag.parse_csv import parse_csv
+    from rag.parsers.csv import parse_csv
 
     return parse_csv(data, suffix)
 

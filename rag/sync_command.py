@@ -21,7 +21,7 @@ from rag.ingest_command import ingest_bar, print_report
 from rag.knowledge import Knowledge, open_knowledge
 from rag.plan import catalog_to_look_at
 from rag.schema import Failure
-from rag.sources_file import SourcesConfig, open_source, state_dir
+from rag.sources.site import SourcesConfig, open_source, state_dir
 from rag.sync import Named, plan_sync, sync
 
 out = Console(highlight=False, emoji=False)

@@ -76,7 +76,7 @@ def _serve(config: ServeConfig, folders: list[Path], listener: socket.socket) ->
     import uvicorn
 
     from rag.ingest_command import ingest_with_bar
-    from rag.source import FileSource
+    from rag.sources.files import FileSource
     from serve.app import create_app
     from serve.page import mount_page
     from serve.wiring import open_parts

@@ -96,7 +96,7 @@ def kb_data_dir(tmp_path_factory: pytest.TempPathFactory, embedder: Any) -> Path
     from rag.config import RagConfig
     from rag.ingest import ingest
     from rag.knowledge import open_knowledge
-    from rag.source import FileSource
+    from rag.sources.files import FileSource
 
     folder = tmp_path_factory.mktemp("kb")
     knowledge = open_knowledge(RagConfig(data_dir=folder), embedder)

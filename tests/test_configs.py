@@ -13,8 +13,8 @@ from pydantic import BaseModel
 import settings
 from guardrails.config import GuardrailsConfig
 from rag.config import FOREIGN_SECTIONS, RagConfig
-from rag.source_config import HttpSection, SourceSection
-from rag.sources_file import SourcesConfig
+from rag.sources.config import HttpSection, SourceSection
+from rag.sources.site import SourcesConfig
 from serve.config import ServeConfig
 
 CONFIGS = Path(__file__).parent.parent / "configs"

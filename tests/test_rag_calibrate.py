@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import evaluate_corpus
 from rag.__main__ import main
 from rag.answerable import relevance
 from rag.calibrate import Estimates, estimate, recommend, tradeoff
 from rag.config import RagConfig
 from rag.embed_cache import CachedEmbedder
-from rag.evaluate import evaluation_config
-from rag.evaluate_labels import LabelledQuestion, read_questions
+from rag.evaluation import corpus as evaluate_corpus
+from rag.evaluation.evaluate import evaluation_config
+from rag.evaluation.labels import LabelledQuestion, read_questions
 from rag.knowledge import Knowledge
 from rag.retrieve import search
 from rag.rewrite import standalone_by_words

@@ -11,7 +11,8 @@ import pytest
 
 from rag.config import RagConfig
 from rag.errors import EvaluationError
-from rag.evaluate import (
+from rag.evaluation.command import Inputs, inputs
+from rag.evaluation.evaluate import (
     MEASURES,
     LabelledQuestion,
     beir_documents,
@@ -22,7 +23,6 @@ from rag.evaluate import (
     read_questions,
     read_unanswerable,
 )
-from rag.evaluate_command import Inputs, inputs
 from rag.ingest import ingest
 from rag.knowledge import Knowledge
 from rag.schema import Message

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.evaluate_answers import (
+from rag.evaluation.answers import (
     Answer,
     answer_question,
     measure_answer,

@@ -20,13 +20,14 @@ import typer.main
 from numpy.typing import NDArray
 
 import settings
-from rag import evaluate_command, evaluate_corpus
 from rag.__main__ import app, main
 from rag.config import FOREIGN_SECTIONS, RagConfig, RerankerConfig
 from rag.errors import EvaluationError, GenerationError
-from rag.evaluate_gates import parse_gates
-from rag.evaluate_means import ANSWER_MEASURES
-from rag.evaluate_run import read_run, write_whole
+from rag.evaluation import command as evaluate_command
+from rag.evaluation import corpus as evaluate_corpus
+from rag.evaluation.gates import parse_gates
+from rag.evaluation.means import ANSWER_MEASURES
+from rag.evaluation.run import read_run, write_whole
 from rag.generate import Usage
 from rag.schema import Message, Sampling
 from tests.fakes import FakeEmbedder, FakeGenerator

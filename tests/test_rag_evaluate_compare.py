@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rag.errors import EvaluationError
-from rag.evaluate_compare import Difference, compare, lost
-from rag.evaluate_gates import Gate, check_measured, missed, parse_gates
-from rag.evaluate_means import columns, difference_intervals, latencies, means, ratio
-from rag.evaluate_run import Corpus, KeptAnswer, QuestionResult, Ranking, Run
+from rag.evaluation.compare import Difference, compare, lost
+from rag.evaluation.gates import Gate, check_measured, missed, parse_gates
+from rag.evaluation.means import columns, difference_intervals, latencies, means, ratio
+from rag.evaluation.run import Corpus, KeptAnswer, QuestionResult, Ranking, Run
 
 
 def found(i: int, hit: float, mode: str = "default", **more: object) -> QuestionResult:

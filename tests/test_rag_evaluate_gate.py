@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from rag.evaluate_gates import missed, parse_gates
-from rag.evaluate_labels import read_questions
-from rag.evaluate_means import columns, means
-from rag.evaluate_measure import Wanted, measure
-from rag.evaluate_run import QuestionResult
+from rag.evaluation.gates import missed, parse_gates
+from rag.evaluation.labels import read_questions
+from rag.evaluation.means import columns, means
+from rag.evaluation.measure import Wanted, measure
+from rag.evaluation.run import QuestionResult
 from rag.knowledge import Knowledge
 
 ROOT = Path(__file__).parent.parent

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from rag.evaluate_means import columns, latencies, means
-from rag.evaluate_plots import curves, histogram
-from rag.evaluate_report import html_report
-from rag.evaluate_run import (
+from rag.evaluation.means import columns, latencies, means
+from rag.evaluation.plots import curves, histogram
+from rag.evaluation.report import html_report
+from rag.evaluation.run import (
     Corpus,
     FoundDocument,
     KeptAnswer,

@@ -27,7 +27,7 @@ from rag.plan import plan
 from rag.prune import gone, prune
 from rag.retrieve import retrieve
 from rag.schema import Failure, RawDocument
-from rag.source import FileSource
+from rag.sources.files import FileSource
 from tests.fakes import (
     PUBLIC,
     FakeEmbedder,
@@ -290,9 +290,9 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from rag.ingest import ingest
-from rag.source import FileSource
+from rag.sources.files import FileSource
 from tests.fakes import PUBLIC, fake_knowledge, raw
-import rag.parse_pdf, rag.parse_docx, rag.parse_html
+import rag.parsers.pdf.document, rag.parsers.docx, rag.parsers.html
 folder = Path(sys.argv[1])
 warm = fake_knowledge(Path(sys.argv[2]))
 ingest(warm, [raw("a.md", "text")], PUBLIC)

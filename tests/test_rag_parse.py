@@ -24,7 +24,7 @@ from reportlab.pdfgen import canvas
 
 from rag.errors import ParseError
 from rag.parse import SUPPORTED, parse, readable_name
-from rag.parse_text import clean
+from rag.parsers.text import clean
 from rag.schema import ParsedDocument
 
 PROSE = (

@@ -21,13 +21,20 @@ from numpy.typing import NDArray
 
 from rag.chunk import chunk_document, sections
 from rag.errors import ParseError
-from rag.parse_csv import parse_csv
-from rag.parse_email import parse_email
-from rag.parse_json import parse_json
+from rag.parsers.csv import parse_csv
+from rag.parsers.email import parse_email
+from rag.parsers.json import parse_json
+from rag.parsers.table_grid import table_lines
+from rag.parsers.table_rows import (
+    column_names,
+    document_table,
+    limited,
+    one_line,
+    pair_lines,
+    row_lines,
+)
 from rag.schema import ParsedDocument
 from rag.sentences import sentences
-from rag.table_grid import table_lines
-from rag.table_rows import column_names, document_table, limited, one_line, pair_lines, row_lines
 
 
 def reason(data: bytes, suffix: str) -> str:
@@ -203,7 +210,7 @@ def test_nul_bytes_and_binary() -> None:
 
 
 def test_csv_that_grows_too_large_is_cut_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag.parse_csv._MAX_TEXT", 100)
+    monkeypatch.setattr("rag.parsers.csv._MAX_TEXT", 100)
     document = parse_csv(b"a,b\n" + b"1,2\n" * 100, ".csv")
     assert document.warnings == ("too large to be read to the end: split it",)
     assert len(document.text) <= 100
@@ -288,10 +295,10 @@ def test_long_paths_and_much_json_stay_bounded(monkeypatch: pytest.MonkeyPatch) 
     document = parse_json(json.dumps(deep).encode(), ".json")
     assert time.monotonic() - start < 5
     assert max(map(len, document.text.splitlines())) < 500
-    monkeypatch.setattr("rag.parse_json._MAX_TEXT", 1000)
+    monkeypatch.setattr("rag.parsers.json._MAX_TEXT", 1000)
     document = parse_json(json.dumps([{"a": i} for i in range(999)]).encode(), ".json")
     assert document.warnings == ("too large to be read to the end: split it",)
-    monkeypatch.setattr("rag.parse_json._MAX_SIZE_MB", 0)
+    monkeypatch.setattr("rag.parsers.json._MAX_SIZE_MB", 0)
     assert "one JSON value of over" in reason(b'{"a": 1}', ".json")
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from rag.chunk import sections
 from rag.errors import ParseError
-from rag.parse_asciidoc import parse_asciidoc
-from rag.parse_rst import parse_rst
+from rag.parsers.asciidoc import parse_asciidoc
+from rag.parsers.rst import parse_rst
 from rag.schema import ParsedDocument
 
 
@@ -209,7 +209,7 @@ def test_rst_that_is_too_much_for_docutils_is_taken_as_text() -> None:
     ],
 )
 def test_hostile_rst_takes_no_time(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag.rst_directives._MAX_EFFORT", 6_000_000)
+    monkeypatch.setattr("rag.parsers.rst_directives._MAX_EFFORT", 6_000_000)
     start = time.process_time()
     assert parse_rst(text.encode()).text
     assert time.process_time() - start < 5
@@ -418,7 +418,7 @@ def test_adoc_attributes_and_spans_expand_within_bounds(monkeypatch: pytest.Monk
     bomb = ":a: " + "x" * 1000 + "\n"
     bomb += "".join(f":a{i}: {('{a%s}' % (i - 1 if i else '')) * 50}\n" for i in range(30))
     assert len(parse_asciidoc((bomb + "\n" + "{a29} " * 50_000).encode()).text) < 10_000_000
-    monkeypatch.setattr("rag.asciidoc_blocks._MAX_TEXT", 10_000)
+    monkeypatch.setattr("rag.parsers.asciidoc_blocks._MAX_TEXT", 10_000)
     spans = "[cols=50*]\n|===\n" + "".join(f".99+|{'x' * 99}\n" for _ in range(49)) + "|a\n" * 99
     with pytest.raises(ParseError, match="expands to more than"):
         parse_asciidoc((spans + "|===").encode())

@@ -13,12 +13,12 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
-from rag import parse_ocr
 from rag.errors import ParseError
 from rag.parse import parse
-from rag.parse_ocr import ScannedText
-from rag.parse_pdf_layout import Word
-from rag.parse_worker import ParserPool
+from rag.parsers.pdf import ocr as parse_ocr
+from rag.parsers.pdf.layout import Word
+from rag.parsers.pdf.ocr import ScannedText
+from rag.parsers.worker import ParserPool
 
 needs_ocr = pytest.mark.skipif(
     importlib.util.find_spec("rapidocr") is None,
@@ -144,7 +144,7 @@ def test_blank_and_drawn_pages_are_not_recognised(calls: list[int]) -> None:
 
 
 def test_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rag.parse_ocr", None)
+    monkeypatch.setitem(sys.modules, "rag.parsers.pdf.ocr", None)
     with pytest.raises(ParseError, match="run `make setup EXTRAS=ocr` and set ingest"):
         parse(pdf(PAGE), "a.pdf")
     assert parse(pdf("Text.", PAGE), "a.pdf").warnings == ("1 of 2 pages hold no text (scanned?)",)

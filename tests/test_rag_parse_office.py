@@ -20,9 +20,9 @@ from pptx.util import Inches
 
 from rag.chunk import page_at, sections
 from rag.errors import ParseError
-from rag.parse_docx import parse_docx
-from rag.parse_pptx import parse_pptx
-from rag.parse_xlsx import parse_xlsx
+from rag.parsers.docx import parse_docx
+from rag.parsers.pptx import parse_pptx
+from rag.parsers.xlsx import parse_xlsx
 from rag.schema import ParsedDocument
 from rag.sentences import sentences
 
@@ -420,7 +420,7 @@ def test_hostile_row_numbers_and_references_end() -> None:
 
 
 def test_more_cells_than_can_be_read_are_cut_with_a_warning(monkeypatch: Any) -> None:
-    monkeypatch.setattr("rag.parse_xlsx._MAX_CELLS", 20)
+    monkeypatch.setattr("rag.parsers.xlsx._MAX_CELLS", 20)
     data = sheet(["Host", "GPU"], *([f"esx{i}", "A100"] for i in range(30)))
     document = parse_xlsx(data)
     assert document.warnings == ("too large to be read to the end: Hosts; split it",)

@@ -20,13 +20,13 @@ import pytest
 
 from rag.errors import ParseError
 from rag.parse import parse
-from rag.parse_worker import ParserDied, ParserPool
+from rag.parsers.worker import ParserDied, ParserPool
 
 ROOT = Path(__file__).parent.parent
 LINUX = sys.platform == "linux"
 PARENT = """
 import sys
-from rag.parse_worker import ParserPool
+from rag.parsers.worker import ParserPool
 with ParserPool(2, timeout_s=60, memory_mb=512) as pool:
     for path in sys.argv[1:]:
         pool.submit(f"HANG {path}".encode(), "a.md")
@@ -34,10 +34,10 @@ with ParserPool(2, timeout_s=60, memory_mb=512) as pool:
 """
 SITE = """
 import ctypes, fcntl, os, re, signal, stat, struct, subprocess, sys, time
-import rag.parse_text
+import rag.parsers.text
 from rag.errors import ParseError
 
-real = rag.parse_text.parse_markdown
+real = rag.parsers.text.parse_markdown
 
 def parse_markdown(data):
     words = data[:4096].decode("latin-1").split()
@@ -140,7 +140,7 @@ ACTS = {
     "ENV": lambda: " ".join(sorted(os.environ)),
     "MODULES": lambda: " ".join(sorted(sys.modules)),
 }
-rag.parse_text.parse_markdown = parse_markdown
+rag.parsers.text.parse_markdown = parse_markdown
 """
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from rag.errors import SourceError
 from rag.schema import Failure, RawDocument
-from rag.source import FileSource, Source, within
+from rag.source import Source, within
+from rag.sources.files import FileSource
 
 LIMIT = 1000
 NOBODY = 65534
@@ -243,7 +244,7 @@ import os, sys
 from pathlib import Path
 os.setgroups([]); os.setgid({uid}); os.setuid({uid})
 from rag.schema import Failure
-from rag.source import FileSource
+from rag.sources.files import FileSource
 for item in FileSource([Path(p) for p in sys.argv[1:]], max_bytes=1000).documents():
     reason = item.reason if isinstance(item, Failure) else "ok"
     print(item.uri, item.name, reason, sep="|")
@@ -257,7 +258,7 @@ def walk_unprivileged(*paths: Path) -> list[list[str]]:
         return [[d.uri, d.name, "ok"] for d in found] + [[f.uri, f.name, f.reason] for f in failed]
     script = WALK_AS_NOBODY.format(uid=NOBODY)
     # Imports come before the rights are given up: the interpreter may lie where only root reads.
-    script = "import rag.source, rag.schema\n" + script
+    script = "import rag.sources.files, rag.schema\n" + script
     command = [sys.executable, "-c", script, *map(str, paths)]
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

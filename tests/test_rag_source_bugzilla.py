@@ -19,8 +19,8 @@ from rag.ingest import ingest
 from rag.parse import parse
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 from rag.source import Source, within
-from rag.source_bugzilla import BugzillaConfig, BugzillaSource
-from rag.source_bugzilla_bug import Bug, Comment, markdown
+from rag.sources.bugzilla import BugzillaConfig, BugzillaSource
+from rag.sources.bugzilla_bug import Bug, Comment, markdown
 from tests.bugzilla_server import Note, Ticket, Tracker
 from tests.confluence_server import CUT, HALF_JSON, HTML_SIGN_IN, Query, Reply
 from tests.fakes import PUBLIC, fake_knowledge

@@ -16,7 +16,7 @@ from rag.ingest import ingest
 from rag.parse import parse
 from rag.schema import EVERYONE, Failure, RawDocument
 from rag.source import Source, within
-from rag.source_confluence import ConfluenceConfig, ConfluenceSource
+from rag.sources.confluence import ConfluenceConfig, ConfluenceSource
 from tests.confluence_server import (
     CUT,
     HALF_JSON,

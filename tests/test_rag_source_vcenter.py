@@ -27,18 +27,18 @@ from rag.retrieve import retrieve
 from rag.schema import Failure, RawDocument
 from rag.sentences import sentences
 from rag.source import Source, within
-from rag.source_vcenter import Page, VCenterConfig, VCenterSource
-from rag.source_vcenter_gpus import (
+from rag.sources.vcenter import Page, VCenterConfig, VCenterSource
+from rag.sources.vcenter_gpus import (
     Gpu,
     estate_gpus,
     passthrough_devices,
     pci_address,
     profile_gb,
 )
-from rag.source_vcenter_read import Estate, Event, Thing
-from rag.source_vcenter_reports import events_text, gpus_text
-from rag.source_vcenter_session import best_version
-from rag.source_vcenter_text import gpu_sentence, host_text, listed, machine_text, named, plain
+from rag.sources.vcenter_read import Estate, Event, Thing
+from rag.sources.vcenter_reports import events_text, gpus_text
+from rag.sources.vcenter_session import best_version
+from rag.sources.vcenter_text import gpu_sentence, host_text, listed, machine_text, named, plain
 from tests.fakes import PUBLIC, FakeEmbedder
 from tests.vcsim import PASSWORD, VCenter, running_vcenter
 
@@ -355,7 +355,7 @@ def test_a_renamed_machine_keeps_its_uri(own: VCenter) -> None:
 def test_pages_make_no_difference(vcenter: VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = stamps(read(vcenter.config()))
     vcenter.calls()
-    monkeypatch.setattr("rag.source_vcenter_session.PAGE", 5)
+    monkeypatch.setattr("rag.sources.vcenter_session.PAGE", 5)
     assert stamps(read(vcenter.config())) == whole
     assert vcenter.calls()["ContinueRetrievePropertiesEx"] >= 6
 
@@ -363,7 +363,7 @@ def test_pages_make_no_difference(vcenter: VCenter, monkeypatch: pytest.MonkeyPa
 def test_a_large_estate_takes_a_handful_of_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.source_vcenter_session.PAGE", 100)
+    monkeypatch.setattr("rag.sources.vcenter_session.PAGE", 100)
     with running_vcenter(tmp_path, "-machines", "100") as large:
         found = read(large.config())
         calls = large.calls()
@@ -584,7 +584,7 @@ def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
 def test_verification_can_be_turned_off_but_not_silently(
     vcenter: VCenter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, logger="rag.source_vcenter_session"):
+    with caplog.at_level(logging.WARNING, logger="rag.sources.vcenter_session"):
         found, failed = run(vcenter.config(ca_file="", verify_tls=False))
     assert found
     assert failed == []
@@ -634,7 +634,7 @@ def test_nobody_there(vcenter: VCenter) -> None:
 def test_half_an_estate_is_none(
     vcenter: VCenter, monkeypatch: pytest.MonkeyPatch, method: str, fault: str, told: str
 ) -> None:
-    monkeypatch.setattr("rag.source_vcenter_session.PAGE", 5)
+    monkeypatch.setattr("rag.sources.vcenter_session.PAGE", 5)
     vcenter.command("fault", method, fault)
     assert told in only_failure(vcenter.config()).reason
     assert len(run(vcenter.config())[0]) > 20, "the next run is whole again"
@@ -644,7 +644,7 @@ def test_half_an_estate_is_none(
 def test_a_vcenter_that_is_killed(
     own: VCenter, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr("rag.source_vcenter_session.PAGE", 5)
+    monkeypatch.setattr("rag.sources.vcenter_session.PAGE", 5)
     own.command("fault", method, "exit")
     assert "broke off" in only_failure(own.config()).reason
     assert "cannot be reached" in only_failure(own.config()).reason
@@ -708,7 +708,7 @@ def test_odd_data_is_a_failure_and_never_raised(
     def estate_gpus(estate: Estate) -> list[Gpu]:
         raise TypeError("odd\ndata")
 
-    monkeypatch.setattr("rag.source_vcenter.estate_gpus", estate_gpus)
+    monkeypatch.setattr("rag.sources.vcenter.estate_gpus", estate_gpus)
     assert only_failure(vcenter.config()).reason == "reading failed: TypeError: odd data"
 
 

@@ -32,11 +32,11 @@ from rag.parse import parse
 from rag.prune import prune_source
 from rag.schema import Failure, RawDocument
 from rag.source import Source, within
-from rag.source_web import WebConfig, WebSource
-from rag.source_web_crawl import Entry, Part, links_of
-from rag.source_web_page import Page, main_text, read_page
-from rag.source_web_robots import Bounds, Robots, folder_of, identity, name_of, normalise
-from rag.source_web_sitemap import read_sitemap
+from rag.sources.web import WebConfig, WebSource
+from rag.sources.web_crawl import Entry, Part, links_of
+from rag.sources.web_page import Page, main_text, read_page
+from rag.sources.web_robots import Bounds, Robots, folder_of, identity, name_of, normalise
+from rag.sources.web_sitemap import read_sitemap
 from settings import SettingsError, load
 from tests.fakes import fake_knowledge
 
@@ -1267,7 +1267,7 @@ def test_a_run_killed_half_way_is_taken_up_again(site: Site, tmp_path: Path) -> 
     last, site.pages["/p6.html"] = site.pages["/p6.html"], stuck
     script = f"""
         from pathlib import Path
-        from rag.source_web import WebConfig, WebSource
+        from rag.sources.web import WebConfig, WebSource
         config = WebConfig(crawl={site.url + "/"!r}, requests_per_second=1000)
         list(WebSource(config, Path({str(tmp_path)!r})).documents())
     """
@@ -1610,9 +1610,9 @@ def test_a_parser_that_breaks_costs_the_cutting_alone(
 
     site.put("/", page("Home", "/menu"))
     (document,) = crawl(tmp_path, site, max_depth=0, exclude=["/menu"]).found
-    monkeypatch.setattr("rag.source_web.main_text", broken)
+    monkeypatch.setattr("rag.sources.web.main_text", broken)
     assert "All about Home" in text_of(document)
-    monkeypatch.setattr("rag.source_web_crawl.read_page", broken)
+    monkeypatch.setattr("rag.sources.web_crawl.read_page", broken)
     run = crawl(tmp_path / "new", site)
     assert "cannot be read: RecursionError" in run.reasons
 
@@ -1645,7 +1645,7 @@ def test_a_site_goes_into_the_catalog_and_stays_up_to_date(site: Site, tmp_path:
     first = taken_in()
     assert first.added == ["docs", "docs/a", "docs/sub", "docs/b", "docs/sub/deep"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rag.source_web.main_text", unread)
+        patch.setattr("rag.sources.web.main_text", unread)
         assert taken_in().unchanged == 5
     site.put("/docs/b.html", page("B", text="It was rewritten from its first word to the last."))
     site.pages["/docs/sub/deep.html"] = Resource(status=410)

@@ -29,7 +29,6 @@ import rag.ingest
 from rag.catalog import Catalog
 from rag.config import IngestConfig, RagConfig
 from rag.errors import ParseError, SourceError
-from rag.folder_rules import NAME as RULES
 from rag.index import open_index
 from rag.index_faiss import FaissIndex
 from rag.ingest import IngestReport, ingest
@@ -38,8 +37,9 @@ from rag.parse import parse
 from rag.plan import catalog_to_look_at
 from rag.retrieve import retrieve
 from rag.schema import Failure, Metadata, ParsedDocument, RawDocument
-from rag.source import FileSource
-from rag.source_config import SourceSection
+from rag.sources.config import SourceSection
+from rag.sources.files import FileSource
+from rag.sources.folder_rules import NAME as RULES
 from rag.sync import Named, plan_sync, sync
 from rag.tables import acls, chunks, documents
 from tests.fakes import PUBLIC, FakeEmbedder, assert_whole, contents, fake_knowledge
@@ -521,13 +521,13 @@ def test_rules_that_are_no_file_are_broken_and_wait_for_nobody(
 # --- hostile and unusual documents ---------------------------------------------------------------
 
 DYING = """
-import ctypes, rag.parse_text
-real = rag.parse_text.parse_markdown
+import ctypes, rag.parsers.text
+real = rag.parsers.text.parse_markdown
 def parse_markdown(data):
     if data.startswith(b"CRASH"):
         ctypes.string_at(0)
     return real(data)
-rag.parse_text.parse_markdown = parse_markdown
+rag.parsers.text.parse_markdown = parse_markdown
 """
 
 

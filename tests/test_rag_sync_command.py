@@ -20,10 +20,10 @@ import yaml
 from rag.__main__ import app, main
 from rag.catalog import Catalog
 from rag.config import FOREIGN_SECTIONS, RagConfig
-from rag.folder_rules import NAME as RULES
-from rag.folder_rules import read_rules
 from rag.knowledge import open_knowledge
-from rag.sources_file import SourcesConfig, open_source
+from rag.sources.folder_rules import NAME as RULES
+from rag.sources.folder_rules import read_rules
+from rag.sources.site import SourcesConfig, open_source
 from settings import SettingsError, load
 from tests.confluence_server import Reply, Wiki, WikiPage
 from tests.fakes import FakeEmbedder

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rag.source_vcenter import VCenterConfig
+from rag.sources.vcenter import VCenterConfig
 
 USER = "reader@vsphere.local"
 PASSWORD = "secret"

@@ -1,0 +1,1 @@
+"""Figures of retrieval, answers and refusals on labelled questions; two runs compared."""

@@ -1,0 +1,1 @@
+"""PDF: text in reading order, tables as rows, headings, pages for citations, OCR."""

@@ -1,0 +1,1 @@
+"""One module a place that documents come from, each behind the Protocol in `rag/source.py`."""

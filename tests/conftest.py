@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,10 @@ for _name in [
     name for name in os.environ if name.startswith("VSAGE_") and name != "VSAGE_DEV_DATA"
 ]:
     del os.environ[_name]
+
+# A shell's background job ignores Ctrl-C and hands that on; the commands under test must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from guardrails.config import GuardrailsConfig
 from guardrails.errors import GuardrailsError, RailsConfigError
-from guardrails.schema import Context, Direction, Verdict
+from guardrails.schema import GROUNDED, Context, Direction, Verdict
 
 if TYPE_CHECKING:
     from guardrails.rails import Rails, open_rails
 
 __all__ = [
+    "GROUNDED",
     "Context",
     "Direction",
     "GuardrailsConfig",

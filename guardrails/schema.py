@@ -9,6 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+GROUNDED = "check grounded"
+"""The output rail of unsupported sentences; a caller may send those with a mark. So it comes last:
+what is refused by another rail has been refused by then."""
+
 Direction = Literal["input", "retrieval", "output"]
 
 Vectors = NDArray[np.float32]

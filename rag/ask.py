@@ -7,8 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from rag.answerable import relevance
-from rag.draft import draft, quote_all
+from rag.draft import UNSUPPORTED, draft, quote_all
 from rag.evidence import passage_sentences, select_quotes
+from rag.expand import expand
 from rag.generate import Generator
 from rag.knowledge import Knowledge
 from rag.prompt import build_prompt
@@ -48,6 +49,9 @@ async def ask(
     if generator is None:
         sentences = quote_all(quotes, _anything)
     else:
+        if config.prompt.expand:
+            budget = config.prompt.max_passage_tokens
+            hits = expand(knowledge.catalog, hits, generator.count_tokens, budget)
         messages = build_prompt(question, hits, quotes, [], generator, config.prompt)
         sampling = Sampling(config.generator.max_tokens, config.generator.temperature)
         sentences = draft(
@@ -55,14 +59,15 @@ async def ask(
             quotes,
             passage_sentences(hits),
             _anything,
-            config.answer.min_support,
-            config.answer.patience,
+            config.answer,
         )
     numbers: dict[int, int] = {}
     async with aclosing(sentences):
         async for sentence in sentences:
             piece = (sentence.before if asked.text else "") + sentence.text
-            if sentence.support is not None:
+            if sentence.unsupported:
+                piece += f" {UNSUPPORTED}"
+            elif sentence.support is not None:
                 passage = sentence.support.quote.passage
                 number = numbers.setdefault(passage, len(numbers) + 1)
                 asked.cited[number] = hits[passage]
@@ -71,5 +76,5 @@ async def ask(
             yield piece
 
 
-async def _anything(_sentence: str) -> bool:
+async def _anything(_sentence: str, _supported: bool) -> bool:
     return True

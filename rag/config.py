@@ -107,6 +107,8 @@ class PromptConfig(Section):
     max_passages: int = Field(4, ge=1, le=50)
     max_passage_tokens: int = Field(700, ge=64, le=100_000)
     """Budget for all passages together, in the generator's tokens."""
+    expand: bool = True
+    """Passages grow by what stands around them in their section while this budget lasts."""
     max_history_turns: int = Field(2, ge=0, le=50)
     """Earlier questions and answers that the generator sees."""
 
@@ -115,7 +117,10 @@ class AnswerConfig(Section):
     quotations: int = Field(3, ge=1, le=10)
     """Supporting sentences picked before the model phrases the answer."""
     min_support: float = Field(0.7, ge=0, le=1)
-    """A generated sentence with less support in the passages gives way to a quotation."""
+    """Below this a generated sentence counts as unsupported by the passages."""
+    unsupported: Literal["drop", "mark"] = "drop"
+    """What becomes of an unsupported sentence: it gives way to a quotation, or it is sent and
+    marked `[unsupported]`."""
     patience: int = Field(2, ge=1, le=100)
     """After so many unsupported sentences the model is cut off and the quotations follow."""
 

@@ -1,8 +1,8 @@
 """Generated text -> sentences fit to be sent: supported ones as they are, others as quotations.
 
 The model phrases; it does not get the last word. A sentence that no passage supports gives way to
-the quotation it should have been, and a model that goes on failing is cut off: the quotations
-that are left then make up the answer.
+the quotation it should have been (or is sent with a mark, where `answer.unsupported` says so), and
+a model that goes on failing is cut off: the quotations that are left then make up the answer.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from rag.attribute import Support, attribute
+from rag.config import AnswerConfig
 from rag.evidence import Quote
 from rag.sentences import sentence_spans
 from rag.words import content_words, exact_tokens, negations, stems
 
-Accept = Callable[[str], Awaitable[bool]]
-"""Whether a sentence may be sent; the output rails stand behind it."""
+Accept = Callable[[str, bool], Awaitable[bool]]
+"""Whether a sentence may be sent, and whether the passages have to bear it out; the output rails
+stand behind it."""
 
-_MARK = re.compile(r"\s*\[\d{1,3}\](?!\()")
+UNSUPPORTED = "[unsupported]"
+"""What a sentence is marked with that no passage supports."""
+
+_MARK = re.compile(r"\s*\[(?:\d{1,3}|unsupported)\](?!\()")
 _FENCE = re.compile(r"^[ \t]*```(?![^\n]*```)", re.MULTILINE)
 _CODE = re.compile(r"\s*```.*?\n[ \t]*```", re.DOTALL)
 _LONGEST = 1200
@@ -34,13 +39,15 @@ _HALF = 0.5
 class Sentence:
     """One piece of the answer, with the white space that goes before it.
 
-    `support` is None where the sentence claims nothing ("Here are the steps:").
+    `support` is None where the sentence claims nothing ("Here are the steps:") or `unsupported`.
     """
 
     text: str
     before: str
     support: Support | None
     quoted: bool = False
+    unsupported: bool = False
+    """It claims something that no passage bears out, and is to be marked so."""
 
 
 async def draft(
@@ -48,8 +55,7 @@ async def draft(
     quotes: Sequence[Quote],
     sources: Sequence[Quote],
     accept: Accept,
-    min_support: float,
-    patience: int,
+    config: AnswerConfig,
 ) -> AsyncGenerator[Sentence]:
     """The answer, sentence by sentence.
 
@@ -62,8 +68,10 @@ async def draft(
     misses = supported = 0
     async with aclosing(_segments(pieces)) as segments:
         async for before, text in segments:
-            sentence = await _judge(before, text, sources, accept, min_support)
-            if sentence is not None and sentence.support is None:
+            sentence = await _judge(before, text, sources, accept, config)
+            if sentence is not None and sentence.unsupported:
+                misses += 1
+            elif sentence is not None and sentence.support is None:
                 lead_in = sentence  # "Here are the steps:" is sent only with what it leads to
                 continue
             if sentence is None or _repeats(sentence.text, said):
@@ -74,11 +82,11 @@ async def draft(
                 if lead_in is not None:
                     yield lead_in
                 said.append(set(stems(sentence.text)))
-                supported += not sentence.quoted
+                supported += not sentence.quoted and not sentence.unsupported
                 unused = [quote for quote in unused if not _repeats(quote.text, said)]
                 yield sentence
             lead_in = None
-            if misses >= patience:
+            if misses >= config.patience:
                 break
     if misses < max(1, supported) and said:  # the model did well: only what it must not omit
         unused = [quote for quote in quotes[:1] if not _conveyed(quote.text, said)]
@@ -89,12 +97,12 @@ async def draft(
 async def quote_all(quotes: Sequence[Quote], accept: Accept) -> AsyncGenerator[Sentence]:
     """Quotations alone: the extractive answer."""
     for quote in quotes:
-        if await accept(quote.text):
+        if await accept(quote.text, True):
             yield _quotation(quote)
 
 
 async def _judge(
-    before: str, text: str, sources: Sequence[Quote], accept: Accept, min_support: float
+    before: str, text: str, sources: Sequence[Quote], accept: Accept, config: AnswerConfig
 ) -> Sentence | None:
     """The sentence, if it may stand as the model wrote it."""
     if not text.startswith("```"):  # there, [0] is an index
@@ -102,13 +110,15 @@ async def _judge(
     if text.endswith("?"):  # an answer asks nothing; small models echo the question
         return None
     support = attribute(text, sources)
-    supported = support is not None and support.score >= min_support
+    supported = support is not None and support.score >= config.min_support
     claims = claims_something(text)
-    if claims and not supported:
+    if not text:
         return None
-    if not text or not await accept(text):
-        return None
-    return Sentence(text, before, support if claims else None)
+    if (supported or not claims) and await accept(text, True):
+        return Sentence(text, before, support if claims else None)
+    if claims and config.unsupported == "mark" and await accept(text, False):
+        return Sentence(text, before, None, unsupported=True)
+    return None
 
 
 def _tidy(text: str) -> str:
@@ -148,7 +158,7 @@ async def _next_quote(unused: list[Quote], text: str, accept: Accept) -> Sentenc
         nearest = max(unused, key=shared)
         quote = nearest if shared(nearest) >= _CLOSE * len(own) else unused[0]
         unused.remove(quote)
-        if await accept(quote.text):
+        if await accept(quote.text, True):
             return _quotation(quote)
     return None
 

@@ -277,7 +277,7 @@ def test_a_sentence_without_end_is_let_go_some_time() -> None:
 QUOTES = sources(DOCUMENT)
 
 
-async def anything(_text: str) -> bool:
+async def anything(_text: str, _supported: bool = True) -> bool:
     return True
 
 
@@ -286,10 +286,12 @@ def drafted(
     quotes: Sequence[Quote] = QUOTES,
     accept: object = anything,
     patience: int = 2,
+    unsupported: str = "drop",
 ) -> list[Sentence]:
     async def collect() -> list[Sentence]:
         pieces = generator.stream([], Sampling())
-        found = draft(pieces, quotes, QUOTES, accept, MIN_SUPPORT, patience)  # type: ignore[arg-type]
+        config = AnswerConfig(patience=patience, unsupported=unsupported)  # type: ignore[arg-type]
+        found = draft(pieces, quotes, QUOTES, accept, config)  # type: ignore[arg-type]
         return [sentence async for sentence in found]
 
     return asyncio.run(collect())
@@ -320,6 +322,31 @@ def test_an_unsupported_sentence_gives_way_to_a_quotation() -> None:
         assert said[0].text.strip("“”") in DOCUMENT
 
 
+def test_an_unsupported_sentence_is_marked_where_the_site_wants_that() -> None:
+    said = drafted(FakeGenerator(WRONG[0], LEASE, " "), unsupported="mark")
+    assert [(s.text, s.unsupported) for s in said[:2]] == [(WRONG[0].strip(), True), (LEASE, False)]
+    assert said[0].support is None
+    said = drafted(FakeGenerator(*WRONG * 9), unsupported="mark")
+    assert [s.unsupported for s in said] == [True, True] + [False] * len(QUOTES)
+
+
+def test_marked_sentences_pass_the_other_rails() -> None:
+    asked: list[tuple[str, bool]] = []
+
+    async def refuse_whales(text: str, supported: bool) -> bool:
+        asked.append((text, supported))
+        return "Whales" not in text
+
+    said = drafted(FakeGenerator(*WRONG, LEASE), QUOTES, refuse_whales, 9, "mark")
+    assert not any("Whales" in s.text for s in said)
+    assert (WRONG[2].strip(), False) in asked
+    assert (LEASE, True) in asked
+
+
+def test_the_mark_of_an_earlier_answer_is_not_repeated() -> None:
+    assert drafted(FakeGenerator(f"{LEASE} [unsupported]"))[0].text == LEASE
+
+
 def test_a_garbled_sentence_gives_way_to_the_one_that_it_garbled() -> None:
     said = drafted(FakeGenerator("The A100 cannot be split into seven instances."))
     assert said[0].text == f"“{A100}”"
@@ -348,7 +375,7 @@ def test_leaving_the_draft_closes_the_stream() -> None:
     generator = FakeGenerator(*f"{LEASE} {A100} {LEASE}" * 20)
 
     async def leave() -> str:
-        found = draft(generator.stream([], Sampling()), QUOTES, QUOTES, anything, MIN_SUPPORT, 2)
+        found = draft(generator.stream([], Sampling()), QUOTES, QUOTES, anything, AnswerConfig())
         first = await anext(found)
         await found.aclose()
         return first.text
@@ -366,14 +393,14 @@ def test_a_model_that_says_nothing_leaves_the_quotations() -> None:
 
 
 def test_what_the_rails_refuse_is_neither_said_nor_quoted() -> None:
-    async def refuse_leases(text: str) -> bool:
+    async def refuse_leases(text: str, _supported: bool) -> bool:
         return "lease" not in text
 
     said = drafted(FakeGenerator(f"{LEASE} {A100} ", *WRONG), accept=refuse_leases, patience=9)
     assert A100 in [s.text for s in said]
     assert not any("lease" in s.text for s in said)
 
-    async def refuse(_text: str) -> bool:
+    async def refuse(_text: str, _supported: bool) -> bool:
         return False
 
     assert drafted(FakeGenerator(f"{LEASE} {A100}"), accept=refuse) == []
@@ -382,7 +409,7 @@ def test_what_the_rails_refuse_is_neither_said_nor_quoted() -> None:
 def test_every_piece_of_the_answer_was_accepted() -> None:
     asked: list[str] = []
 
-    async def note(text: str) -> bool:
+    async def note(text: str, _supported: bool) -> bool:
         asked.append(text)
         return True
 
@@ -398,7 +425,7 @@ def test_the_marks_of_the_model_go_and_indices_in_code_stay() -> None:
 
     async def collect() -> list[Sentence]:
         pieces = stream([code])
-        return [s async for s in draft(pieces, [], source, anything, 0.0, 2)]
+        return [s async for s in draft(pieces, [], source, anything, AnswerConfig(min_support=0.0))]
 
     assert "lease[0]" in asyncio.run(collect())[0].text
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from guardrails.detectors.evidence import Evidence, EvidenceCache
 from guardrails.detectors.facts import holds, identifiers, numbers, opposed, without_marks
 from guardrails.detectors.sentences import content_words, split_sentences
-from guardrails.schema import Context, Embed, Verdict
+from guardrails.schema import GROUNDED, Context, Embed, Verdict
 
-RAIL = "check grounded"
+RAIL = GROUNDED
 MISMATCH_FACTOR = 0.4
 """What is left of the support of a sentence whose facts are wrong."""
 SAME_STATEMENT = 0.6

@@ -26,7 +26,8 @@ from rag.schema import Hit, Wordings
 from rag.words import words
 
 _ARTICLES = frozenset({"a", "an", "the"})
-_MARKS = re.compile(r"(?:\s*\[\d+\])+\s*$")
+_MARKS = re.compile(r"(?:\s*\[(?:\d+|unsupported)\])+\s*$")
+_CITED = tuple(f"{digit}]" for digit in range(10))
 _SUPPORTED = AnswerConfig().min_support
 """A fixed yardstick, so that configurations with another `answer.min_support` can be compared."""
 
@@ -90,7 +91,7 @@ def measure_answer(
         if names:
             measures["citation_precision"] = sum(n in relevant for n in names) / len(names)
         measures["citation_recall"] = len(relevant.keys() & set(names)) / len(relevant)
-    marked = sum(bool(_MARKS.search(sentence)) for sentence in answer.sentences)
+    marked = sum(sentence.rstrip().endswith(_CITED) for sentence in answer.sentences)
     measures["cited_sentences"] = marked / len(answer.sentences)
     measures["unsupported"] = unsupported(answer.sentences, answer.cited)
     return measures

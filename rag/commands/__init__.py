@@ -1,0 +1,1 @@
+"""What `python -m rag` offers; each command imports what it needs when it runs."""

@@ -59,16 +59,19 @@ CUTS: dict[str, tuple[int, int]] = {
 
 def main(
     sets: Annotated[str, typer.Option(help="Some of ocp, kubevirt, nvidia, vic.")] = "ocp",
+    cuts: Annotated[str, typer.Option(help="Of the cuts, by number from 1; default: all.")] = "",
     data: Annotated[Path, typer.Option(envvar="VSAGE_DEV_DATA", help="Development data.")] = Path(),
 ) -> None:
     """Print hit@1, hit@5, MRR@10 and F1 for each cut of each set; the last line is JSON."""
     embedder = open_embedder(RagConfig().embedder)
+    names = [list(CUTS)[int(number) - 1] for number in cuts.split(",")] if cuts else list(CUTS)
     results: dict[str, dict[str, Any]] = {}
     for name in sets.split(","):
         file = data / "qa" / "ocp_dev.jsonl" if name == "ocp" else _OURS / f"{name}.jsonl"
         questions = read_questions(file)
         results[name] = {}
-        for cut, (tokens, overlap) in CUTS.items():
+        for cut in names:
+            tokens, overlap = CUTS[cut]
             chunk = ChunkConfig(max_tokens=tokens, overlap_sentences=overlap)
             with tempfile.TemporaryDirectory() as folder:
                 config = RagConfig(data_dir=Path(folder), chunk=chunk)

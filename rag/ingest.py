@@ -28,7 +28,7 @@ from rag.knowledge import Knowledge
 from rag.parsers.worker import ParserDied, ParserPool
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 
-PARSER_VERSION = 3
+PARSER_VERSION = 4
 """Raised when the parsers' output changes, so that unchanged files are parsed again."""
 _BATCH_CHUNKS = 512
 _WINDOW = 256  # documents looked up in the catalog at a time

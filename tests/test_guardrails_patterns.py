@@ -95,7 +95,7 @@ def test_no_text_makes_a_pattern_slow(unit: str) -> None:
     start = time.perf_counter()
     for pattern in (*DIRECT, *IN_DOCUMENTS, *COMMENT_ORDERS):
         pattern.regex.search(text)
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 60
 
 
 def test_phrases_of_a_site(tmp_path: Path) -> None:

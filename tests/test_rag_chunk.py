@@ -268,7 +268,7 @@ def test_where_a_passage_stands() -> None:
 def test_a_line_of_5_mb_takes_seconds(line: str) -> None:
     started = time.monotonic()
     chunks = chunked(line, max_tokens=200, overlap=1)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert chunks
     assert chunks[-1].end == len(line.rstrip())
 
@@ -277,7 +277,7 @@ def test_50_000_headings_take_seconds() -> None:
     text = "".join(f"{'#' * (i % 6 + 1)} Heading {i}\nbody {i}\n" for i in range(50_000))
     started = time.monotonic()
     chunks = chunked(text)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert len(chunks) == 50_000
     assert chunks[49_999].heading_path[-1] == "Heading 49999"
     assert max(len(chunk.heading_path) for chunk in chunks) == 6

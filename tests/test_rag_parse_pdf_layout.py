@@ -345,7 +345,7 @@ def test_a_page_with_very_many_lines_takes_seconds() -> None:
     data = pdf(at(*lines), size=(600, 200_050))
     start = time.monotonic()
     text = parse(data, "a.pdf").text
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert all(f"Line {n} of" in text for n in (0, 7_000, 14_999))
 
 

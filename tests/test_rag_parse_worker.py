@@ -229,7 +229,7 @@ def test_a_parsers_bug_is_told_and_logged(
 def test_a_hanging_document_is_ended(hasty: ParserPool, says: str) -> None:
     started = time.monotonic()
     said = reason(hasty, says)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert said.startswith("took longer than 0.7 s to parse: raise ingest.parse_timeout_s")
     assert text(hasty, "after") == "after"
 
@@ -387,7 +387,7 @@ def test_closing_ends_what_runs_and_what_waits(tmp_path: Path) -> None:
     wait_for(path.exists)
     started = time.monotonic()
     opened.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     with pytest.raises(ParseError, match="were closed") as caught:
         running.result(0)
     assert not isinstance(caught.value, ParserDied)

@@ -343,8 +343,7 @@ def test_macros_survive_as_text(site: Site) -> None:
         "esxcli  <network> list",
         "    indented",
         "Folded text",
-        "| Host | GPU |",
-        "| esx1 | A100 |",
+        "- Host: esx1; GPU: A100",
     ):
         assert line in lines, line
     whole = " ".join(" ".join(lines).split())

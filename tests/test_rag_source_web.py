@@ -1520,7 +1520,7 @@ def test_the_main_text_of_documentation_pages(layout: str) -> None:
     assert "\n## Steps\n" in text
     assert "1. List the snapshots:\n\n   ```\n   # newest first\n   backup list \\\n" in text
     assert "       --vm web01\n   ```\n2. Power on." in text
-    assert "| Release | Host |\n| --- | --- |\n| 8.0 | `esx1` |" in text
+    assert "- Release: 8.0; Host: `esx1`" in text
     assert "RPO\n:   How much data may be lost." in text
     assert "```\ndef f():\n    return 1\n```" in text
     assert "The footnote’s text." in text

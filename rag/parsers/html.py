@@ -1,14 +1,13 @@
 """HTML to Markdown: what a reader of the page sees, with its headings, lists and tables.
 
-BeautifulSoup on lxml repairs any markup and fetches nothing; markdownify does the walk. Hidden is
-what the markup itself hides; a style sheet that hides by class, or white text on white, is not
-interpreted, so such text comes in.
+BeautifulSoup on lxml repairs any markup and fetches nothing; markdownify does the walk.
+Hidden is what the markup itself hides; a style sheet that hides by class, or white text on white,
+is not interpreted, so such text comes in.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
 from rag.errors import ParseError
@@ -17,19 +16,17 @@ from rag.schema import ParsedDocument
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
-    from markdownify import MarkdownConverter
 
 _DROPPED = frozenset(
     "script style nav noscript template svg iframe object embed canvas audio video map dialog "
-    "datalist head".split()
+    "datalist title meta link base".split()  # not "head": see `_drop_unseen`
 )
 _HIDDEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+$", re.MULTILINE)
 _DECLARED = re.compile(
     rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,40})|\A\s*<\?xml[^>]{0,99}?encoding=["']([\w-]{2,40})""",
     re.IGNORECASE,
 )
-_LINK_LIMIT = 100
-"""A link target longer than this is dropped: it would crowd the words out of the passage."""
 
 
 def parse_html(data: bytes) -> ParsedDocument:
@@ -45,17 +42,19 @@ def html_to_markdown(html: str) -> tuple[str, str]:
     """(title, Markdown) of an HTML text."""
     from bs4 import BeautifulSoup
 
+    from rag.parsers.html_markdown import Converter
+
     # Without a tag, or with an XML declaration, BeautifulSoup warns of a mistake that is none.
     html = re.sub(r"<\?xml[^>]{0,200}>", "", html, flags=re.IGNORECASE)
     try:
         soup = BeautifulSoup(html if "<" in html else f"<p>{html}", "lxml")
         title = _title(soup)
         _drop_unseen(soup)
-        markdown = _converter().convert_soup(_main_part(soup))
+        markdown = Converter().convert_soup(_main_part(soup))
     except RecursionError as error:
         raise ParseError("nests its elements too deeply: save it as a simpler page") from error
     markdown = clean(markdown)
-    return title, re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", markdown, flags=re.M)).strip()
+    return title, re.sub(r"\n{3,}", "\n\n", _TRAILING.sub("", markdown)).strip()
 
 
 def _title(soup: BeautifulSoup) -> str:
@@ -67,6 +66,8 @@ def _title(soup: BeautifulSoup) -> str:
 
 
 def _drop_unseen(soup: BeautifulSoup) -> None:
+    """Take out what no reader sees. Of a head only what belongs there: on a page without <body>,
+    lxml leaves a <main> or <article>, which it doesn't know, in the head."""
     for tag in soup.find_all(_is_unseen):
         if not tag.decomposed:
             tag.decompose()
@@ -91,43 +92,3 @@ def _is_unseen(tag: Tag) -> bool:
     if tag.name == "input" or (style := tag.get("style")) is None:
         return tag.name == "a" and "headerlink" in (tag.get("class") or ())
     return _HIDDEN.search(str(style)) is not None
-
-
-@cache
-def _converter() -> MarkdownConverter:
-    """markdownify with short links and images as their description. Imported late: it is slow."""
-    from markdownify import ATX, MarkdownConverter
-
-    class Converter(MarkdownConverter):
-        def convert_a(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-            target, label = str(el.get("href") or "").strip(), text.strip()
-            useful = re.match(r"(?:https?://|mailto:)[^\s()<>]+$", target, re.IGNORECASE)
-            if not useful or len(target) > _LINK_LIMIT or not label or "_noformat" in parent_tags:
-                return text
-            link = f"<{target}>" if label == target else f"[{label}]({target})"
-            return text.replace(label, link, 1)
-
-        def convert_td(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-            span = str(el.get("colspan") or "")
-            bars = min(int(span), 100) if re.fullmatch(r"[1-9]\d{0,3}", span) else 1
-            return f" {' '.join(text.split()).replace('|', chr(92) + '|')} |" + " |" * (bars - 1)
-
-        convert_th = convert_td
-
-        def convert_summary(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-            return f"\n\n{text.strip()}\n\n"
-
-        def escape(self, text: str, parent_tags: set[str]) -> str:
-            return re.sub(r"^(\s*)(?=#{1,6}\s)", r"\1\\", text)  # "# of hosts" is no heading
-
-        def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-            return " ".join(str(el.get("alt") or "").split())
-
-    return Converter(
-        heading_style=ATX,
-        bullets="-",
-        table_infer_header=True,
-        escape_asterisks=False,
-        escape_underscores=False,
-        default_title=False,
-    )

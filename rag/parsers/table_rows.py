@@ -55,19 +55,27 @@ def document_table(head: Sequence[Sequence[str]], rows: Iterable[Sequence[str]])
     """The lines of a table in a document that says itself which rows are its header.
 
     Where it has none, the first of two columns names the second, and of more each cell stands for
-    itself.
+    itself. Without a name above it, the first column is taken for the names of the rows.
     """
     columns = zip_longest(*head, fillvalue="")
-    names = column_names([" ".join(dict.fromkeys(filter(None, cells))) for cells in columns])
+    whole = [" ".join(dict.fromkeys(filter(None, cells))) for cells in columns]
+    names = column_names(whole)
     bare = any(names)
+    if any(len(name) > LONGEST_LABEL for name in whole):  # too long to be repeated, said once
+        yield from pair_lines([("Columns", "; ".join(filter(None, whole)))])
+    named = any(names)
     for row in rows:
-        bare = False
-        if names:
-            yield from row_lines(names, row)
+        if named and not names[0] and any(row[1:]):
+            pairs = zip_longest(names[1:], row[1:], fillvalue="")
+            lines = pair_lines([("", row[0]), *pairs])
+        elif named:
+            lines = row_lines(names, row)
         elif len(row) == 2 and row[1]:
-            yield from pair_lines([(row[0], row[1])])
+            lines = pair_lines([(row[0], row[1])])
         else:
-            yield from pair_lines([("", cell) for cell in row])
+            lines = pair_lines([("", cell) for cell in row])
+        bare = bare and not lines
+        yield from lines
     if bare:
         yield f"- Columns: {', '.join(filter(None, names))}"
 
@@ -75,6 +83,12 @@ def document_table(head: Sequence[Sequence[str]], rows: Iterable[Sequence[str]])
 def carried(text: str) -> str:
     """A cell that spans rows, as it is repeated in those below: enough to name what it says."""
     return _shortened(text, _LONGEST_CARRIED)
+
+
+def plain_label(text: str) -> str:
+    """The Markdown of a header cell without links, bold marks and code marks, as a label."""
+    text = re.sub(r"!?\[([^\]\[]*)\]\([^()]*\)", r"\1", text)
+    return " ".join(re.sub(r"\*\*|`+", "", text).split())
 
 
 def column_names(cells: Sequence[str]) -> list[str]:
@@ -147,8 +161,7 @@ def _sentence_count(line: str) -> int:
 
 def _long_row(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """The row on several lines, each after the first with the row's key before its cells."""
-    key_cells = _key_cells(pairs)
-    key = "; ".join(_key(name, value) for name, value in key_cells)
+    keys = [f"{_key(name, value)}; " for name, value in _key_cells(pairs)]
     lines: list[str] = []
     open_line = ""
     for i, pair in enumerate(pairs):
@@ -157,9 +170,9 @@ def _long_row(pairs: Sequence[tuple[str, str]]) -> list[str]:
         if (open_line or i == 0) and _stands_alone(joined):
             open_line = joined
             continue
-        if open_line != f"- {key}":  # the next line repeats the key anyway
+        before = f"- {''.join(keys[:i])}"
+        if f"{open_line}; " != before:  # which the next line repeats anyway
             lines.append(open_line)
-        before = "- " if i < len(key_cells) else f"- {key}; "
         *whole, open_line = _fragments(before, pair)
         lines += whole
     return [line for line in (*lines, open_line) if line]
@@ -193,17 +206,19 @@ def _fragments(before: str, pair: tuple[str, str]) -> Iterator[str]:
 
 
 def _pieces(sentence: str, room: int) -> Iterator[str]:
-    """The sentence in bits that cost at most `room`, cut before words where there are any."""
+    """The sentence in bits that cost at most `room`, cut between the lines of the cell, else before
+    words, where there are any."""
     at = 0
     while at < len(sentence):
         end = min(len(sentence), at + room)
         while (cost := _cost(sentence[at:end])) > room:
             end = at + max(1, (end - at) * room // cost)
         if end < len(sentence):
-            space = sentence.rfind(" ", at + room // 4, end + 1)
+            slash = sentence.rfind(" / ", at + room // 2, end + 1)
+            space = slash if slash > at else sentence.rfind(" ", at + room // 4, end + 1)
             end = space if space > at else end
         yield sentence[at:end].strip()
-        at = end
+        at = end + 2 if sentence.startswith(" / ", end) else end
         while at < len(sentence) and sentence[at] == " ":
             at += 1
 

@@ -83,9 +83,13 @@ def clean(text: str) -> str:
 
 
 def parse_markdown(data: bytes) -> ParsedDocument:
-    """Markdown as it stands, without YAML front matter. HTML comments in it stay."""
+    """Markdown as it stands, but for its tables, which become rows, and YAML front matter, which
+    goes. HTML comments in it stay."""
+    from rag.parsers.markdown_tables import tables_as_rows
+
     text, warnings = decode(data)
     front, text = split_front_matter(clean(text))
+    text = tables_as_rows(text)
     title = front or markdown_title(text)
     return ParsedDocument(title, text, "text/markdown", warnings=warnings)
 

@@ -130,7 +130,7 @@ async def _times(parts: Parts, asked: Sequence[str], rounds: int) -> dict[str, A
         cold.append(_timed(lambda q=question: retrieve(knowledge, q, groups, _TOP)))
     transport = httpx.ASGITransport(app=create_app(parts))
     spent: dict[str, list[float]] = {"faiss": [], "words": [], "retrieve": [], "search": []}
-    async with httpx.AsyncClient(transport=transport, base_url="http://vsage") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for step in range(len(asked) * rounds):
             turns = {
                 name: asked[(step + at * len(asked) // len(spent)) % len(asked)]

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,15 +115,27 @@ class SentenceTransformersEmbedder:
 
 
 class OpenAIEmbedder:
-    """Any OpenAI-compatible `/v1/embeddings`. Token offsets are estimated: no tokenizer there."""
+    """Any OpenAI-compatible `/v1/embeddings`. Token offsets are estimated: no tokenizer there.
+
+    `user:secret@` in `base_url` is sent along and kept out of the fingerprint and of errors.
+    """
 
     def __init__(self, config: EmbedderConfig) -> None:
         from openai import OpenAI
 
-        self._client = OpenAI(base_url=config.base_url, api_key=config.api_key or "none")
         self._config = config
+        self._userinfo = _userinfo(config.base_url)
+        try:
+            self._client = OpenAI(base_url=config.base_url, api_key=config.api_key or "none")
+        except Exception as error:  # its text may repeat a piece of the password
+            raise ModelError(
+                "embedder.base_url is no URL: write it like https://host/v1, and in a password "
+                "%2F for /, %3A for :, %40 for @"
+            ) from error
         self.dimension = int(self.encode(["dimension"]).shape[1])
-        self.fingerprint = f"{config.base_url}/{config.model}/{self.dimension}"
+        self.fingerprint = self._without_secret(
+            f"{config.base_url}/{config.model}/{self.dimension}"
+        )
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
@@ -157,12 +170,30 @@ class OpenAIEmbedder:
 
     def _error(self, reason: str) -> ModelError:
         return ModelError(
-            f"the embedding endpoint {self._config.base_url} failed: {reason}; "
-            "check embedder.base_url, embedder.model and embedder.api_key"
+            self._without_secret(f"the embedding endpoint {self._config.base_url} failed: {reason}")
+            + "; check embedder.base_url, embedder.model and embedder.api_key"
         )
+
+    def _without_secret(self, text: str) -> str:
+        """Fingerprints are stored and shown, and so are errors: neither holds a password."""
+        return text.replace(f"{self._userinfo}@", "") if self._userinfo else text
 
     def token_starts(self, text: str) -> NDArray[np.int64]:
         return np.fromiter((match.start() for match in _WORD.finditer(text)), dtype=np.int64)
+
+
+def _userinfo(url: str) -> str:
+    """`user:secret` of `https://user:secret@host/v1`; empty where there is none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[0]
+    except ValueError:  # no URL at all: opening the client says so
+        return ""
+
+
+def without_secret(url: str) -> str:
+    """A URL as it may be shown and stored: without `user:secret@`."""
+    secret = _userinfo(url)
+    return url.replace(f"{secret}@", "", 1) if secret else url
 
 
 def model_folder(config: EmbedderConfig) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import openai
 
 from rag.config import GeneratorConfig
+from rag.embed import without_secret
 from rag.errors import ContextOverflow, GenerationError
 from rag.generate import Usage
 from rag.schema import Message, Sampling
@@ -23,7 +24,7 @@ class OpenAIGenerator:
     def __init__(self, config: GeneratorConfig) -> None:
         self.name = config.model
         self.context_tokens = config.context_tokens
-        self._base_url = config.base_url
+        self._base_url = without_secret(config.base_url)  # it is shown in errors
         self._timeout_s = config.timeout_s
         self._client = openai.AsyncOpenAI(
             base_url=config.base_url,

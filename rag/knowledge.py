@@ -14,7 +14,7 @@ import threading
 from rag.catalog import Catalog
 from rag.catalog_state import read_fact, write_fact
 from rag.config import EmbedderConfig, RagConfig
-from rag.embed import Embedder, open_embedder
+from rag.embed import Embedder, open_embedder, without_secret
 from rag.embed_cache import CachedEmbedder
 from rag.errors import EmbedderChanged, ModelError
 from rag.index import VectorIndex, open_index, refresh
@@ -115,7 +115,8 @@ def _open_pair(
 def _remember(catalog: Catalog, embedder: Embedder, config: EmbedderConfig) -> None:
     """Note how to open this embedder again, without its secrets."""
     name = f"embedder {embedder.fingerprint}"
-    settings = config.model_dump_json(exclude={"api_key", "cached_vectors"})
+    shown = config.model_copy(update={"base_url": without_secret(config.base_url)})
+    settings = shown.model_dump_json(exclude={"api_key", "cached_vectors"})
     if catalog.fact(name) != settings:
         with catalog.writing(visible=False) as (connection, _generation):
             if read_fact(connection, name) != settings:
@@ -129,8 +130,10 @@ def _former(catalog: Catalog, stored: str, wanted: Embedder, config: RagConfig) 
         raise EmbedderChanged(stored, wanted.fingerprint)
     try:
         known = EmbedderConfig(**json.loads(settings))
-        if known.base_url == config.embedder.base_url:  # a key is for nobody but its own endpoint
-            known = known.model_copy(update={"api_key": config.embedder.api_key})
+        present = config.embedder  # its secrets are for nobody but its own endpoint
+        if without_secret(known.base_url) == without_secret(present.base_url):
+            own = {"api_key": present.api_key, "base_url": present.base_url}
+            known = known.model_copy(update=own)
         former = open_embedder(known)
     except (ModelError, ValueError) as error:
         raise EmbedderChanged(stored, wanted.fingerprint) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from rag.schema import Failure
 from rag.sources.site import SourcesConfig, open_source, state_dir
 from rag.sync import Named, plan_sync, sync
 
+log = logging.getLogger(__name__)
 out = Console(highlight=False, emoji=False)
 
 
@@ -119,6 +121,10 @@ def _sync_one(
             )
     except RagError as error:
         return IngestReport(failures=[Failure("", name, str(error))])
+    except Exception as error:  # whatever is wrong with one source, the others are not to blame
+        log.debug("the source %s ended early", name, exc_info=error)
+        reason = " ".join(f"ended early by {type(error).__name__}: {error}".split())
+        return IngestReport(failures=[Failure("", name, f"{reason}; what was committed stays")])
 
 
 def _mention_forgotten(catalog: Catalog, sources: SourcesConfig) -> None:

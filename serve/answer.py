@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rag.draft import Sentence
+from rag.draft import UNSUPPORTED, Sentence
 from rag.schema import Hit, Sampling
 
 _CODE_OR_MARK = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\[(\d{1,3})\]", re.DOTALL)
@@ -56,6 +56,7 @@ class Answer:
         """Take in a sentence; the text to send for it, cut at `stop` or the token limit.
 
         Quotations count towards `max_tokens` like generated text. A cut sentence is not cited.
+        May block while tokens are counted; one call at a time.
         """
         before = sentence.before if self.text else ""
         shown = _without_marks(sentence.text)
@@ -63,9 +64,10 @@ class Answer:
         if not text:
             return ""
         self._unmarked += before + text
-        if sentence.support is not None and not self.full:
-            citation = self._cite(sentence, shown)
-            mark = f"[{citation.number}]"
+        if (sentence.support is not None or sentence.unsupported) and not self.full:
+            mark = (
+                UNSUPPORTED if sentence.unsupported else f"[{self._cite(sentence, shown).number}]"
+            )
             text += f"\n{mark}" if text.endswith("```") else f" {mark}"
         self.text += before + text
         return before + text

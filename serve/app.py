@@ -14,10 +14,12 @@ from fastapi_offline import FastAPIOffline
 from guardrails import GuardrailsError
 from rag.errors import RagError
 from serve import http_errors
+from serve.hosts import TrustedHosts, trusted_hosts
 from serve.limits import BodyLimits
 from serve.reembedding import Reembedding
 from serve.routes_chat import chat_routes
 from serve.routes_documents import document_routes
+from serve.routes_embeddings import embedding_routes
 from serve.wiring import Parts
 
 _ABOUT = """Answers from the company's own documents, with citations; refuses where they hold none.
@@ -47,7 +49,9 @@ def create_app(parts: Parts) -> FastAPI:
         max_upload_mb=parts.config.ingest.max_file_mb + 0.1,
         timeout_s=parts.config.server.receive_timeout_s,
     )
+    app.add_middleware(TrustedHosts, hosts=trusted_hosts(parts.config.server))
     app.include_router(chat_routes(parts))
+    app.include_router(embedding_routes(parts))
     app.include_router(document_routes(parts))
 
     @app.get("/healthz", tags=["health"], summary="The process is alive")

@@ -1,7 +1,7 @@
 """The product's main flow, readable from top to bottom.
 
-request -> input rails -> rewrite -> retrieve -> retrieval rails -> quotations -> prompt -> generate
--> output rails -> answer with citations
+request -> input rails -> rewrite -> retrieve -> retrieval rails -> expand -> quotations -> prompt
+-> generate -> output rails -> answer with citations
 
 Knows nothing of HTTP. Every sentence that leaves here has passed the output rails.
 """
@@ -13,10 +13,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from guardrails import Context, Verdict
+from guardrails import GROUNDED, Context, Verdict
 from rag.answerable import closest_documents, relevance
 from rag.draft import Sentence, draft, quote_all
 from rag.evidence import passage_sentences, select_quotes
+from rag.expand import expand
 from rag.generate import Usage
 from rag.prompt import build_prompt
 from rag.retrieve import search
@@ -100,21 +101,26 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
 
     with timings("relevance"):
         held = await asyncio.to_thread(relevance, knowledge, end.query, hits, found.contrast)
-    if held < config.retriever.min_relevance:
+    if not hits or held < config.retriever.min_relevance:
         searched = await asyncio.to_thread(
             count_documents, knowledge.catalog, groups, question.filters
         )
         end.closest = closest_documents(hits, held)
-        reply = replies.not_found(end.query, searched, end.closest)
+        reply = replies.not_found(end.query, searched, end.closest, bool(question.filters))
         async for event in _reply(reply, end, timings):
             yield event
         return
+
+    if parts.generator is not None and config.prompt.expand:
+        with timings("expand"):
+            hits = await _expanded(parts, hits)
 
     answer = Answer(hits, question.sampling, parts.count_tokens)
     async with aclosing(_sentences(parts, question, history, hits, end, timings)) as sentences:
         with timings("generate"):
             async for sentence in sentences:
-                if text := answer.add(sentence):
+                # In a thread: to count tokens may be a request to the generator's own server.
+                if text := await asyncio.to_thread(answer.add, sentence):
                     timings.first_token()
                     yield Delta(text)
                 if answer.full:
@@ -141,12 +147,12 @@ async def _sentences(
     """quotations -> prompt -> generate -> output rails: sentences that may be sent."""
     config, passages = parts.config, tuple(hit.text for hit in hits)
 
-    async def accept(sentence: str) -> bool:
+    async def accept(sentence: str, supported: bool) -> bool:
         with timings("output_rails"):
             context = Context(question=end.query, passages=passages)
             verdict = await parts.rails.check("output", sentence, context)
             end.verdicts.append(("output", verdict))
-        return verdict.allowed
+        return verdict.allowed or (verdict.rail == GROUNDED and not supported)
 
     with timings("quotations"):
         embedder, count = parts.knowledge.embedder, config.answer.quotations
@@ -168,8 +174,7 @@ async def _sentences(
             )
         pieces = parts.generator.stream(messages, question.sampling, question.adapter, end.usage)
         sources = passage_sentences(hits)
-        settings = config.answer
-        drafted = draft(pieces, quotes, sources, accept, settings.min_support, settings.patience)
+        drafted = draft(pieces, quotes, sources, accept, config.answer)
     async with aclosing(drafted):
         async for sentence in drafted:
             yield sentence
@@ -201,6 +206,24 @@ async def _clean_hits(parts: Parts, hits: Sequence[Hit], end: Finished) -> list[
     verdicts = [await parts.rails.check("retrieval", hit.text) for hit in hits]
     end.verdicts += [("retrieval", verdict) for verdict in verdicts if not verdict.allowed]
     return [hit for hit, verdict in zip(hits, verdicts, strict=True) if verdict.allowed]
+
+
+async def _expanded(parts: Parts, hits: Sequence[Hit]) -> list[Hit]:
+    """Passages with what stands around them, where the retrieval rails let that in, too."""
+    assert parts.generator is not None
+    grown = await asyncio.to_thread(
+        expand,
+        parts.knowledge.catalog,
+        hits,
+        parts.generator.count_tokens,
+        parts.config.prompt.max_passage_tokens,
+    )
+    return [
+        larger
+        if larger is hit or (await parts.rails.check("retrieval", larger.text)).allowed
+        else hit
+        for hit, larger in zip(hits, grown, strict=True)
+    ]
 
 
 async def _reply(text: str, end: Finished, timings: Timings) -> AsyncGenerator[Delta | Finished]:

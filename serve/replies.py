@@ -21,21 +21,41 @@ def blocked(verdict: Verdict) -> str:
     )
 
 
-def not_found(query: str, documents: int, closest: Sequence[Hit] = ()) -> str:
+def not_found(
+    query: str, documents: int, closest: Sequence[Hit] = (), filtered: bool = False
+) -> str:
+    """`documents` were searched, of those the caller may read; `filtered`: by the caller's wish."""
+    if documents == 0 and filtered:
+        return (
+            "No document passes these filters, so I have nothing to answer from. "
+            "Widen them, or leave some out, and ask again."
+        )
     if documents == 0:
         return (
             "The knowledge base is empty, so I have nothing to answer from. "
             "Add documents first, for example with `python -m rag ingest docs/kb`."
         )
-    which = "its one document" if documents == 1 else f"its {documents} documents"
-    said = (
-        f"The knowledge base does not hold an answer to that. I searched {which} for "
-        f"“{shorten(query)}”."
-    )
+    said = f"{_searched(documents, filtered)} for “{shorten(query)}”."
     if closest:
         titles = ", ".join(f"“{_plain(shorten(hit.title, 80))}”" for hit in closest)
         said += f" The closest I have: {titles}."
-    return f"{said} Try other words, or ask for the missing document to be added."
+    wider = "widen the filters" if filtered else "ask for the missing document to be added"
+    return f"{said} Try other words, or {wider}."
+
+
+def _searched(documents: int, filtered: bool) -> str:
+    if filtered and documents == 1:
+        return (
+            "The one document that passes these filters does not hold an answer to that. "
+            "I searched it"
+        )
+    if filtered:
+        return (
+            f"The {documents} documents that pass these filters do not hold an answer to that. "
+            "I searched them"
+        )
+    which = "its one document" if documents == 1 else f"its {documents} documents"
+    return f"The knowledge base does not hold an answer to that. I searched {which}"
 
 
 def nothing_supported(query: str) -> str:

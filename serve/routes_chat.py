@@ -47,11 +47,14 @@ def chat_routes(parts: Parts) -> APIRouter:
 
     @router.get("/models", summary="What can be named as `model`")
     def list_models() -> ModelList:
-        return ModelList(data=[ModelOut(id=parts.config.server.model_name, created=_STARTED)])
+        server = parts.config.server
+        names = (server.model_name, server.embedding_model_name)
+        return ModelList(data=[ModelOut(id=name, created=_STARTED) for name in names])
 
     @router.get("/models/{name}", summary="One of them")
     def get_model(name: str) -> ModelOut:
-        _check_model(name, parts.config)
+        if name != parts.config.server.embedding_model_name:
+            _check_model(name, parts.config)
         return ModelOut(id=name, created=_STARTED)
 
     @router.post(

@@ -1,18 +1,17 @@
-"""`/v1/search` and `/v1/documents`: the knowledge base, as far as the caller may see it."""
+"""`/v1/search` and `/v1/documents`: the knowledge base, as far as the caller may see it.
+
+Uploads are in `serve/uploads.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Any
 
-from fastapi import APIRouter, File, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 
-from rag.ingest import ingest
-from rag.parse import SUPPORTED
 from rag.retrieve import retrieve
-from rag.schema import Document, Hit, RawDocument
+from rag.schema import Document, Hit
 from serve.errors import RequestError
 from serve.passages import passage
 from serve.schema import (
@@ -25,10 +24,10 @@ from serve.schema import (
     SearchResult,
 )
 from serve.timing import Timings
+from serve.uploads import file_name, take_in, upload_readers
 from serve.wiring import Parts
 
 _ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorOut}, 503: {"model": ErrorOut}}
-_LONGEST_NAME = 200
 
 
 def document_routes(parts: Parts) -> APIRouter:
@@ -52,10 +51,20 @@ def document_routes(parts: Parts) -> APIRouter:
         return SearchResult(query=body.query, data=data, timings=timings.milliseconds())
 
     @router.post("/documents", status_code=201, summary="Add a document")
-    async def upload(file: UploadFile = File(description="One document.")) -> DocumentOut:  # noqa: B008
-        name = _safe_name(file.filename)
+    async def upload(
+        file: UploadFile = File(description="One document."),  # noqa: B008
+        groups: list[str] | None = Form(  # noqa: B008
+            None,
+            description="Who may read it: some of the caller's own groups, one a field or with "
+            "commas between them. Left out: all of the caller's groups.",
+            examples=[["everyone"]],
+        ),
+    ) -> DocumentOut:
+        """An upload of the same name for the same groups replaces the former one."""
+        readers = upload_readers(groups, parts.groups)
+        name = file_name(file.filename)
         data = await file.read()
-        return await asyncio.to_thread(_take_in, parts, name, data)
+        return _document(await asyncio.to_thread(take_in, parts, name, data, readers))
 
     @router.get("/documents", summary="What may be read, by title")
     def list_documents(
@@ -85,41 +94,6 @@ def document_routes(parts: Parts) -> APIRouter:
         return DocumentDeleted(id=document.id)
 
     return router
-
-
-def _take_in(parts: Parts, name: str, data: bytes) -> DocumentOut:
-    """Ingest one uploaded document; an upload of the same name replaces the former one."""
-    if not data:
-        raise RequestError(400, "the file is empty", "unreadable_document", "file")
-    raw = RawDocument(f"upload:{name}", name, datetime.now(UTC), lambda: data)
-    groups = frozenset(parts.config.ingest.groups)
-    report = ingest(parts.knowledge, [raw], groups)
-    if report.failures:
-        reason = report.failures[0].reason
-        raise RequestError(400, f"{name}: {reason}", "unreadable_document", "file")
-    document = parts.knowledge.catalog.find_document(raw.uri)
-    if document is None:
-        raise RequestError(409, f"{name} was deleted while it was added", "conflict", "file")
-    return _document(document)
-
-
-def _safe_name(filename: str | None) -> str:
-    """The file's name without any folders. Raises RequestError."""
-    name = PurePosixPath((filename or "").replace("\\", "/")).name.strip()
-    name = "".join(character for character in name if character.isprintable())
-    if len(name) > _LONGEST_NAME:  # cut, it might pass for another document
-        raise RequestError(
-            400,
-            f"the file's name has {len(name)} characters; at most {_LONGEST_NAME} are taken",
-            "invalid_value",
-            "file",
-        )
-    if PurePosixPath(name).suffix.lower() not in SUPPORTED:
-        known = ", ".join(sorted(SUPPORTED))
-        raise RequestError(
-            415, f"'{name}' has no supported suffix: {known}", "unsupported_media_type", "file"
-        )
-    return name
 
 
 def _find(parts: Parts, document_id: int) -> Document:

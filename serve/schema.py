@@ -98,8 +98,13 @@ class ChatRequest(Strict):
             key: value
             for key, value in values.items()
             if key not in _UNSUPPORTED_UNLESS
-            or (value is not None and value not in _UNSUPPORTED_UNLESS[key])
+            or (value is not None and not _asks_for_nothing(value, _UNSUPPORTED_UNLESS[key]))
         }
+
+
+def _asks_for_nothing(value: Any, neutral: tuple[Any, ...]) -> bool:
+    """Python takes `True` for 1; JSON does not."""
+    return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral)
 
 
 class SupportOut(Described):

@@ -28,4 +28,6 @@ class Described(BaseModel):
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
+    """What comes in: no unknown keys, and JSON's own types, so that `true` is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=describe)

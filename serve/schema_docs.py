@@ -71,6 +71,12 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "rail": ("The rail that decided.", "check grounded"),
     "category": ("Why, in one word; empty where nothing was found.", "number"),
     "reason": ("Why, in plain words.", "a number that no passage holds"),
+    # embeddings
+    "input": ("What to embed.", "licence token folder"),
+    "encoding_format": ("How a vector is written.", "float"),
+    "dimensions": ("Numbers in a vector.", 384),
+    "embedding": ("The vector.", [0.0123, -0.0456]),
+    "embedder": ("Changes with the embedder.", "8c5b2f6d1a90"),
     # search and documents
     "top_k": ("How many passages.", 8),
     "data": ("What was asked for.", []),

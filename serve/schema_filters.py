@@ -21,7 +21,8 @@ def _aware(moment: datetime) -> datetime:
         raise ValueError("lies beyond the years 1 to 9999 in UTC") from None
 
 
-Moment = Annotated[datetime, AfterValidator(_aware)]
+# JSON has no type for times: they come as text.
+Moment = Annotated[datetime, Field(strict=False), AfterValidator(_aware)]
 Values = Annotated[list[Text], Field(max_length=50)]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -354,8 +356,10 @@ class Endpoint(BaseHTTPRequestHandler):
 
     answer: Callable[[list[str]], Any]
     requests: list[dict[str, Any]]
+    signed: list[str | None]
 
     def do_POST(self) -> None:
+        self.signed.append(self.headers["Authorization"])
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.requests.append(request)
         body = json.dumps(type(self).answer(request["input"])).encode()
@@ -379,7 +383,9 @@ def counted(texts: list[str]) -> dict[str, Any]:
 
 @pytest.fixture
 def endpoint() -> Iterator[tuple[type[Endpoint], EmbedderConfig]]:
-    handler = type("Handler", (Endpoint,), {"answer": staticmethod(counted), "requests": []})
+    handler = type(
+        "Handler", (Endpoint,), {"answer": staticmethod(counted), "requests": [], "signed": []}
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -444,6 +450,53 @@ def test_half_an_answer_is_none(
     with pytest.raises(ModelError, match=reason) as caught:
         embedder.encode(["a", "bb"])
     assert "check embedder.base_url" in str(caught.value)
+
+
+SECRET = "s3cret%40x"
+
+
+def test_a_password_in_the_address_is_sent_and_told_to_nobody(
+    endpoint: tuple[type[Endpoint], EmbedderConfig],
+) -> None:
+    handler, config = endpoint
+    url = config.base_url.replace("//", f"//vsage:{SECRET}@")
+    embedder = open_embedder(config.model_copy(update={"base_url": url}))
+    expected = base64.b64encode(b"vsage:s3cret@x").decode()
+    assert handler.signed == [f"Basic {expected}"]
+    assert embedder.fingerprint == open_embedder(config).fingerprint == f"{config.base_url}/m/3"
+    handler.answer = staticmethod(lambda texts: f"no {url} here")
+    with pytest.raises(ModelError, match=re.escape(f"endpoint {config.base_url} failed")) as caught:
+        embedder.encode(["a"])
+    assert "s3cret" not in str(caught.value)
+    assert "vsage:" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "[::1]:9", "127.0.0.1:9/a@b"])
+def test_a_password_is_not_told_when_nobody_is_there(host: str) -> None:
+    config = EmbedderConfig(
+        provider="openai", model="m", base_url=f"http://vsage:{SECRET}@{host}/v1"
+    )
+    with pytest.raises(ModelError, match=re.escape(f"http://{host}/v1")) as caught:
+        open_embedder(config)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://vsage:s3/cret@host/v1", "http://[::1/s3cret"])
+def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    config = EmbedderConfig(provider="openai", model="m", base_url=url)
+    with pytest.raises(ModelError, match=r"embedder\.base_url is no URL") as caught:
+        open_embedder(config)
+    assert "s3" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/v1@2", "/a/b@c/v1"])
+def test_a_path_may_hold_an_at_sign(
+    endpoint: tuple[type[Endpoint], EmbedderConfig], path: str
+) -> None:
+    _handler, config = endpoint
+    url = config.base_url.replace("/v1", path)
+    embedder = open_embedder(config.model_copy(update={"base_url": url}))
+    assert embedder.fingerprint == f"{url}/m/3"
 
 
 def test_an_endpoint_that_is_not_there() -> None:

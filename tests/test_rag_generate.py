@@ -561,3 +561,16 @@ async def test_a_server_that_is_killed_in_mid_stream(doomed: subprocess.Popen[st
 async def anext_until_the_end(stream: AsyncIterator[str]) -> None:
     async for _piece in stream:
         pass
+
+
+async def test_a_password_in_the_address_is_not_shown() -> None:
+    config = GeneratorConfig(
+        provider="openai", model="m", base_url="http://me:hunter2@127.0.0.1:9/v1", timeout_s=5
+    )
+    generator = open_generator(config)
+    assert generator is not None
+    with pytest.raises(GenerationError) as raised:
+        [piece async for piece in generator.stream([Message("user", "x")], Sampling())]
+    await generator.close()
+    assert "hunter2" not in str(raised.value)
+    assert "http://127.0.0.1:9/v1" in str(raised.value)

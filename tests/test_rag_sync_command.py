@@ -21,6 +21,7 @@ from rag.__main__ import app, main
 from rag.catalog import Catalog
 from rag.config import FOREIGN_SECTIONS, RagConfig
 from rag.knowledge import open_knowledge
+from rag.schema import RawDocument
 from rag.sources.folder_rules import NAME as RULES
 from rag.sources.folder_rules import read_rules
 from rag.sources.site import SourcesConfig, open_source
@@ -193,6 +194,66 @@ def test_a_source_that_cannot_even_be_opened(cli: Cli, sites: Sites) -> None:
     assert done.code == 1
     assert [len(row["failures"]) for row in done.rows().values()] == [0, 0, 1]
     assert "/no/such/file.pem" in done.rows()["wiki"]["failures"][0]["reason"]
+
+
+class Faulty:
+    """Lists one document, then meets what nobody thought of."""
+
+    def __init__(self, error: Exception, in_load: bool) -> None:
+        self._error, self._in_load = error, in_load
+
+    def __enter__(self) -> Faulty:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def documents(self) -> Iterator[RawDocument]:
+        def load() -> bytes:
+            raise self._error
+
+        yield RawDocument("test:a.md", "a.md", None, load)
+        if not self._in_load:
+            raise self._error
+
+
+# A dry run does not load what is new.
+@pytest.mark.parametrize(("in_load", "dry_run"), [(False, False), (False, True), (True, False)])
+def test_a_fault_in_one_source_costs_itself_alone(
+    cli: Cli,
+    sites: Sites,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    in_load: bool,
+    dry_run: bool,
+) -> None:
+    faulty = Faulty(ZeroDivisionError("by\n zero"), in_load)
+
+    def opened(name: str, *arguments: Any) -> Any:
+        return faulty if name == "shelf" else open_source(name, *arguments)
+
+    monkeypatch.setattr("rag.sync_command.open_source", opened)
+    caplog.set_level("DEBUG", "rag.sync_command")
+    done = cli("sync", "--json", *(["--dry-run"] if dry_run else []))
+    assert list(done.rows()) == ["shelf", "site", "wiki"]
+    assert [row["added"] != [] for row in done.rows().values()][1:] == [True, True]
+    assert done.code == 1
+    (failure,) = done.rows()["shelf"]["failures"]
+    assert failure["name"] == "shelf"
+    assert failure["reason"].startswith("ended early by ZeroDivisionError: by zero")
+    (record,) = [record for record in caplog.records if record.name == "rag.sync_command"]
+    assert (record.levelname, record.exc_info is not None) == ("DEBUG", True)
+
+
+def test_a_fault_is_shown_in_a_line(
+    cli: Cli, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "rag.sync_command.open_source", lambda *_: Faulty(ValueError("[red]odd"), False)
+    )
+    done = cli("sync", "shelf")
+    assert done.code == 1
+    assert any("ended early by ValueError: [red]odd" in line for line in done.out.splitlines())
 
 
 def test_named_sources_alone(cli: Cli, sites: Sites, tmp_path: Path) -> None:

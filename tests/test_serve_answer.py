@@ -238,3 +238,13 @@ def test_the_first_token_is_noted_once_and_failures_are_timed_too() -> None:
     timings.first_token()
     assert timings.milliseconds()["first_token"] == first
     assert "prompt" in timings.milliseconds()
+
+
+def test_an_unsupported_sentence_is_marked_and_cites_nothing() -> None:
+    answer = Answer([], Sampling(), len)
+    assert (
+        answer.add(Sentence("It flies.", "", None, unsupported=True)) == "It flies. [unsupported]"
+    )
+    code = Sentence("```\nfly()\n```", "\n", None, unsupported=True)
+    assert answer.add(code) == "\n```\nfly()\n```\n[unsupported]"
+    assert answer.citations == []

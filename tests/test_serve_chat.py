@@ -52,6 +52,7 @@ STAGES = {
     "retrieve",
     "retrieval_rails",
     "relevance",
+    "expand",
     "quotations",
     "prompt",
     "generate",
@@ -244,7 +245,7 @@ async def test_without_a_generator_every_word_is_quoted(
     bare = MARK.sub("", answered.text)
     assert re.sub(r"“[^”]*”", "", bare).strip() == ""
     assert all(support.quoted for c in answered.end.citations for support in c.support)
-    assert set(answered.end.timings) == STAGES - {"prompt"}
+    assert set(answered.end.timings) == STAGES - {"prompt", "expand"}
 
 
 async def test_answers_side_by_side_are_those_given_alone(quoting: Parts) -> None:

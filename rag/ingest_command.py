@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -84,14 +85,15 @@ def watch(
     told = f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it."
     (err if as_json else out).print(escape(told), soft_wrap=True)
     first = True
-    for _change in _changes(paths, config.data_dir):
-        items = list(source.documents())
-        report = ingest_with_bar(knowledge, items, groups, show=False)
-        if remove_gone:
-            prune(knowledge, items, source.roots(), report, even_most=False)
-        if did_something(report) or first:
-            print_report(report, dry_run=False, as_json=as_json)
-        first = False
+    with suppress(KeyboardInterrupt):  # also in the middle of a pass: what is committed stays
+        for _change in _changes(paths, config.data_dir):
+            items = list(source.documents())
+            report = ingest_with_bar(knowledge, items, groups, show=False)
+            if remove_gone:
+                prune(knowledge, items, source.roots(), report, even_most=False)
+            if did_something(report) or first:
+                print_report(report, dry_run=False, as_json=as_json)
+            first = False
     knowledge.close()
 
 

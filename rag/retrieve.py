@@ -121,15 +121,17 @@ def search(
     if reranker is not None:
         hits = rerank(reranker, question, hits[: max(k, knowledge.config.reranker.candidates)])
     heaviest = max(range(len(legs)), key=lambda i: wordings[i][1])
-    contrast = _contrast(nearest[heaviest], legs[heaviest].proposed)
+    contrast = _contrast(nearest[heaviest], legs[heaviest].proposed, settings.candidates)
     return Found(spread(hits, settings.per_document, k), contrast)
 
 
-def _contrast(cosines: Sequence[float], proposed: Sequence[float]) -> Contrast | None:
+def _contrast(cosines: Sequence[float], proposed: Sequence[float], most: int) -> Contrast | None:
     if len(cosines) < _FAR or not proposed:
         return None
     best = max(proposed)
-    return Contrast(cosines[0] - cosines[_FAR - 1], (best - min(proposed)) / max(best, 1e-6))
+    # Fewer than asked for: whatever comes after them holds none of the question's words.
+    last = min(proposed) if len(proposed) >= most else 0.0
+    return Contrast(cosines[0] - cosines[_FAR - 1], (best - last) / max(best, 1e-6))
 
 
 def _nearest(

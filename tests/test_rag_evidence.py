@@ -19,7 +19,8 @@ from rag.draft import Sentence, _segments, claims_something, draft, quote_all
 from rag.embed import Embedder
 from rag.evidence import Quote, passage_sentences, select_quotes
 from rag.knowledge import Knowledge
-from rag.schema import Hit, Sampling
+from rag.retrieve import search
+from rag.schema import EVERYONE, Hit, Sampling
 from tests.fakes import FakeEmbedder, FakeGenerator, fake_knowledge, new_document, store
 
 MIN_SUPPORT = AnswerConfig().min_support
@@ -486,3 +487,14 @@ def test_a_short_sentence_may_claim_a_lot(text: str) -> None:
 @pytest.mark.parametrize("text", ["Here are the steps:", "Sure.", "In short:"])
 def test_a_lead_in_claims_nothing(text: str) -> None:
     assert not claims_something(text)
+
+
+@pytest.mark.parametrize("question", ["What is a DLS?", "What does the DLS do?", "What is MIG?"])
+def test_a_word_that_few_passages_hold_is_no_reason_to_refuse(
+    question: str, knowledge: Knowledge
+) -> None:
+    found = search(knowledge, question, frozenset({EVERYONE}), 4)
+    assert found.contrast is not None
+    assert found.contrast.words == 1.0
+    held = relevance(knowledge, question, found.hits, found.contrast)
+    assert held >= knowledge.config.retriever.min_relevance

@@ -1,6 +1,6 @@
 """The product's main flow, readable from top to bottom.
 
-request -> input rails -> rewrite -> retrieve -> retrieval rails -> expand -> quotations -> prompt
+request -> input rails -> rewrite -> retrieve -> retrieval rails -> quotations -> expand -> prompt
 -> generate -> output rails -> answer with citations
 
 Knows nothing of HTTP. Every sentence that leaves here has passed the output rails.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from guardrails import GROUNDED, Context, Verdict
 from rag.answerable import closest_documents, relevance
 from rag.draft import Sentence, draft, quote_all
-from rag.evidence import passage_sentences, select_quotes
+from rag.evidence import Quote, passage_sentences, select_quotes
 from rag.expand import expand
 from rag.generate import Usage
 from rag.prompt import build_prompt
@@ -111,12 +111,18 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
             yield event
         return
 
+    with timings("quotations"):
+        embedder, count = knowledge.embedder, config.answer.quotations
+        quotes = await asyncio.to_thread(select_quotes, end.query, hits, embedder, count)
+
     if parts.generator is not None and config.prompt.expand:
         with timings("expand"):
             hits = await _expanded(parts, hits)
 
     answer = Answer(hits, question.sampling, parts.count_tokens)
-    async with aclosing(_sentences(parts, question, history, hits, end, timings)) as sentences:
+    async with aclosing(
+        _sentences(parts, question, history, hits, quotes, end, timings)
+    ) as sentences:
         with timings("generate"):
             async for sentence in sentences:
                 # In a thread: to count tokens may be a request to the generator's own server.
@@ -141,10 +147,11 @@ async def _sentences(
     question: Question,
     history: Sequence[Message],
     hits: Sequence[Hit],
+    quotes: Sequence[Quote],
     end: Finished,
     timings: Timings,
 ) -> AsyncGenerator[Sentence, None]:
-    """quotations -> prompt -> generate -> output rails: sentences that may be sent."""
+    """prompt -> generate -> output rails: sentences that may be sent."""
     config, passages = parts.config, tuple(hit.text for hit in hits)
 
     async def accept(sentence: str, supported: bool) -> bool:
@@ -153,10 +160,6 @@ async def _sentences(
             verdict = await parts.rails.check("output", sentence, context)
             end.verdicts.append(("output", verdict))
         return verdict.allowed or (verdict.rail == GROUNDED and not supported)
-
-    with timings("quotations"):
-        embedder, count = parts.knowledge.embedder, config.answer.quotations
-        quotes = await asyncio.to_thread(select_quotes, end.query, hits, embedder, count)
 
     if parts.generator is None:
         drafted = quote_all(quotes, accept)

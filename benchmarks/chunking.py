@@ -107,7 +107,11 @@ def _f1(knowledge: Any, question: LabelledQuestion) -> float:
 
 
 def _windows(
-    document: ParsedDocument, token_starts: TokenStarts, max_tokens: int, _overlap: int
+    document: ParsedDocument,
+    token_starts: TokenStarts,
+    max_tokens: int,
+    _overlap: int,
+    _block_tokens: int,
 ) -> list[Chunk]:
     """Stretches of `max_tokens` tokens; each begins a tenth of them before the last one's end."""
     starts = [

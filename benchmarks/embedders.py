@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rag.chunk import chunk_document, embedding_text, place
-from rag.config import ChunkConfig, EmbedderConfig
+from rag.config import EmbedderConfig, RagConfig
 from rag.embed import Embedder, model_folder, open_embedder, weights_hash
 from rag.parse import parse
 from rag.schema import RawDocument
@@ -194,8 +194,9 @@ def _documents(folder: Path) -> list[RawDocument]:
 def _cut(embedder: Embedder, item: RawDocument) -> list[tuple[str, str]]:
     """(document's name, what is embedded) of each passage."""
     parsed = parse(item.load(), item.name + item.suffix)
-    sizes = ChunkConfig()
-    found = chunk_document(parsed, embedder.token_starts, sizes.max_tokens, sizes.overlap_sentences)
+    config = RagConfig()
+    sizes = (config.chunk.max_tokens, config.chunk.overlap_sentences, config.block_tokens)
+    found = chunk_document(parsed, embedder.token_starts, *sizes)
     return [
         (item.name, embedding_text(place(parsed.title, chunk.heading_path), chunk.text))
         for chunk in found

@@ -79,7 +79,11 @@ def _texts(knowledge: Knowledge, batch: list[RawDocument]) -> list[str]:
             print(f"left out: {raw.name}: {error}")
             continue
         chunks = chunk_document(
-            parsed, knowledge.embedder.token_starts, config.max_tokens, config.overlap_sentences
+            parsed,
+            knowledge.embedder.token_starts,
+            config.max_tokens,
+            config.overlap_sentences,
+            knowledge.config.block_tokens,
         )
         texts += [embedding_text(place(parsed.title, c.heading_path), c.text) for c in chunks]
     return texts

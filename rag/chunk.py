@@ -2,8 +2,10 @@
 
 A chunk never crosses a heading. Inside a section, whole sentences (or list items, table rows, lines
 of code) are packed until the budget is full; the last `overlap_sentences` of one chunk open the
-next. A single sentence over the budget is cut before a word. The heading path costs tokens too,
-because it is prepended for embedding.
+next. A list, table or block of code is not parted if it can help it: to hold it whole, with what
+leads in to it, a chunk may grow beyond the budget up to `block_tokens`. A single sentence over the
+budget is cut before a word. The heading path costs tokens too, because it is prepended for
+embedding.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ _HEADING = re.compile(r"(#{1,6})[ \t]+(?=[^ \t])")
 _LONGEST_HEADING = 300
 """A longer line is a paragraph, whatever it begins with: a path of such would fill the window."""
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^\n]*)")
+_ITEM = re.compile(r"[ \t]*(?:[-*+•▪◦]|\d{1,3}[.)]|\|)[ \t]*\S")
 _SPECIAL_TOKENS = 2
 _BLOCK_CHARACTERS = 50_000
 
@@ -40,15 +43,26 @@ class Section:
 
 
 def chunk_document(
-    document: ParsedDocument, token_starts: TokenStarts, max_tokens: int, overlap_sentences: int
+    document: ParsedDocument,
+    token_starts: TokenStarts,
+    max_tokens: int,
+    overlap_sentences: int,
+    block_tokens: int = 0,
 ) -> list[Chunk]:
-    """Cut `document` into passages of at most `max_tokens` tokens, heading path included."""
+    """Cut `document` into passages of at most `max_tokens` tokens, heading path included.
+
+    Those that end in a list, table or block of code may have `block_tokens`, if that is more.
+    """
     chunks: list[Chunk] = []
     for section in sections(document):
         heading = place(document.title, section.heading_path)
-        budget = max(16, max_tokens - _SPECIAL_TOKENS - len(token_starts(heading)))
+        taken = _SPECIAL_TOKENS + len(token_starts(heading))
+        budget = max(16, max_tokens - taken)
+        largest = max(budget, block_tokens - taken)
         units = list(_units(document.text, section, token_starts, budget))
-        for first, last in _pack([cost for _, _, cost in units], budget, overlap_sentences):
+        costs = [cost for _, _, cost in units]
+        wholes = _wholes(document.text, section, units, largest)
+        for first, last in _pack(costs, wholes, budget, largest, overlap_sentences):
             start, end = units[first][0], units[last][1]
             chunks.append(
                 Chunk(
@@ -174,27 +188,76 @@ def _cut(text: str, starts: NDArray[np.int64], low: int, stop: int) -> int:
     return stop
 
 
-def _pack(costs: Sequence[int], budget: int, overlap: int) -> Iterator[tuple[int, int]]:
+def _wholes(
+    text: str, section: Section, units: Sequence[tuple[int, int, int]], largest: int
+) -> dict[int, int]:
+    """First unit -> the one behind the last of each list, table and block of code.
+
+    Those of more than `largest` tokens have to be parted anyway, so they are left out.
+    """
+    starts = [start for start, _, _ in units]
+    found = {}
+    for start, end in _groups(text, section):
+        first, behind = bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)
+        if behind > first and sum(cost for _, _, cost in units[first:behind]) <= largest:
+            found[first] = behind
+    return found
+
+
+def _groups(text: str, section: Section) -> Iterator[tuple[int, int]]:
+    """Spans of lists, tables and fenced code, as far as lines tell."""
+    kind, fence, begun, at = "", "", section.start, section.start
+    for line in text[section.start : section.end].splitlines(keepends=True):
+        if fence or _FENCE.match(line):
+            now, fence = "code", _fence_behind(line, fence)
+        elif _ITEM.match(line):
+            now = "items"
+        elif kind == "items" and (line[0].isspace() or not line.strip()):
+            now = "items"  # the rest of an item, or what is between two
+        else:
+            now = ""
+        if now != kind:
+            if kind:
+                yield begun, at
+            kind, begun = now, at
+        at += len(line)
+        if kind == "code" and not fence:  # two blocks in a row are two
+            yield begun, at
+            kind = ""
+    if kind:
+        yield begun, at
+
+
+def _pack(
+    costs: Sequence[int], wholes: dict[int, int], budget: int, largest: int, overlap: int
+) -> Iterator[tuple[int, int]]:
     """Inclusive ranges of units whose costs fit into the budget, overlapping by `overlap` units."""
-    first, total = 0, 0
+    first, total, inside = 0, 0, 0
     for i, cost in enumerate(costs):
-        if total + cost > budget and i > first:
-            yield first, i - 1
-            first, total = _step_back(costs, i, budget, overlap)
+        if i >= inside:
+            inside = wholes.get(i, i + 1)
+            room = largest if i in wholes else budget
+            needed = sum(costs[i:inside])
+            if total + needed > room and i > first:
+                yield first, i - 1
+                first, total = _step_back(costs, i, room - needed, budget, overlap)
         total += cost
     if costs:
         yield first, len(costs) - 1
 
 
-def _step_back(costs: Sequence[int], i: int, budget: int, overlap: int) -> tuple[int, int]:
+def _step_back(
+    costs: Sequence[int], i: int, room: int, budget: int, overlap: int
+) -> tuple[int, int]:
     """First unit of the chunk that must hold unit `i`, and what the units before `i` cost.
 
-    The overlap gives way where it would fill more than a quarter of the budget.
+    The overlap gives way where it would fill more than a quarter of the budget, or leave too little
+    `room` for what it is put before.
     """
     first, total = i, 0
     while first > 0 and i - first < overlap:
         carried = total + costs[first - 1]
-        if carried > budget // 4 or carried + costs[i] > budget:
+        if carried > min(budget // 4, room):
             break
         first, total = first - 1, carried
     return first, total

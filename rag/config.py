@@ -38,7 +38,8 @@ class IngestConfig(Section):
 
 class ChunkConfig(Section):
     max_tokens: int = Field(200, ge=32, le=8192)
-    """Budget of a passage in the embedder's tokens, heading path included."""
+    """Budget of a passage in the embedder's tokens, heading path included. A quarter more, within
+    the embedder's window, where that keeps a list, table or block of code whole."""
     overlap_sentences: int = Field(1, ge=0, le=5)
     """Sentences repeated from the end of the passage before."""
 
@@ -166,6 +167,11 @@ class RagConfig(Section):
     prompt: PromptConfig = PromptConfig()
     answer: AnswerConfig = AnswerConfig()
     generator: GeneratorConfig = GeneratorConfig()
+
+    @property
+    def block_tokens(self) -> int:
+        """Most tokens of a passage that holds a list, table or block of code whole."""
+        return min(self.embedder.max_tokens, self.chunk.max_tokens * 5 // 4)
 
     @model_validator(mode="after")
     def _passages_fit(self) -> RagConfig:

@@ -28,7 +28,7 @@ from rag.knowledge import Knowledge
 from rag.parsers.worker import ParserDied, ParserPool
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 
-PARSER_VERSION = 4
+PARSER_VERSION = 5
 """Raised when the parsers' output changes, so that unchanged files are parsed again."""
 _BATCH_CHUNKS = 512
 _WINDOW = 256  # documents looked up in the catalog at a time
@@ -116,7 +116,8 @@ def ingest(
 def recipe(config: RagConfig) -> str:
     """What, beside its bytes, decides the chunks of a document."""
     ocr = ", ocr" if config.ingest.ocr else ""
-    sizes = f"{config.chunk.max_tokens}/{config.chunk.overlap_sentences}"
+    chunk = config.chunk
+    sizes = f"{chunk.max_tokens}/{chunk.overlap_sentences}/{config.block_tokens}"
     return f"parser {PARSER_VERSION}{ocr}, chunk {sizes}"
 
 
@@ -237,6 +238,7 @@ def _finish(knowledge: Knowledge, parsing: Parsing, batch: Batch, report: Ingest
         knowledge.embedder.token_starts,
         config.chunk.max_tokens,
         config.chunk.overlap_sentences,
+        config.block_tokens,
     )
     report.warnings += [(raw.name, warning) for warning in parsed.warnings]
     (report.changed if parsing.known else report.added).append(raw.name)

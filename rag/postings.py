@@ -25,6 +25,8 @@ _K1, _B = 1.2, 0.75  # FTS5's, which cannot be set
 _LEAST_RARITY = 1e-6  # FTS5's, for a word that half of the passages hold
 _MOST_KEPT = 6_000_000
 """Postings kept in memory, 28 bytes each; the words asked for longest ago give way."""
+_KEPT_A_PASSAGE = 16
+"""The same for large catalogs, where few questions would fill the former."""
 _MOST_READ = 200_000
 """Postings that one question reads; its commonest words are then counted in the passages that the
 rarer ones have brought in. Most catalogs are too small for that ever to happen."""
@@ -121,8 +123,9 @@ class Postings:
 
 
 def _make_room(kept: _Kept, least: int) -> None:
+    most = max(_MOST_KEPT, _KEPT_A_PASSAGE * kept.state.total)
     size = sum(len(word.ids) for word in kept.words.values())
-    while size > _MOST_KEPT and len(kept.words) > least:
+    while size > most and len(kept.words) > least:
         size -= len(kept.words.popitem(last=False)[1].ids)
 
 

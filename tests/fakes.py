@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import time
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from rag.__main__ import main
 from rag.catalog import Catalog, NewDocument
 from rag.config import IngestConfig, RagConfig
 from rag.generate import Usage
@@ -163,3 +168,35 @@ def contents(catalog: Catalog) -> dict[str, tuple[str, list[str]]]:
         for uri, sha256, text in connection.execute(query):
             found.setdefault(uri, (sha256, []))[1].append(text)
     return found
+
+
+class Done(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def last(self) -> dict[str, Any]:
+        """The JSON object of the last line."""
+        parsed: dict[str, Any] = json.loads(self.out.splitlines()[-1])
+        return parsed
+
+
+def run_rag(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> Done:
+    """`python -m rag ARGUMENTS` in this process; no user ever sees a stack trace."""
+    monkeypatch.setattr(sys, "argv", ["rag", *map(str, arguments)])
+    code: object = 0
+    try:
+        main()
+    except SystemExit as done:
+        code = done.code or 0
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+    assert isinstance(code, int)
+    return Done(code, captured.out, captured.err)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.__main__ import main
 from rag.answerable import relevance
 from rag.calibrate import Estimates, estimate, recommend, tradeoff
 from rag.config import RagConfig
@@ -27,7 +25,7 @@ from rag.knowledge import Knowledge
 from rag.retrieve import search
 from rag.rewrite import standalone_by_words
 from rag.schema import EVERYONE
-from tests.fakes import PUBLIC, FakeEmbedder, fake_knowledge, new_document, store
+from tests.fakes import PUBLIC, Done, FakeEmbedder, fake_knowledge, new_document, run_rag, store
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = ROOT / "tests" / "data" / "kb_questions.jsonl"
@@ -141,29 +139,14 @@ def test_its_own_documents_are_left_out(tmp_path: Path) -> None:
 # --- the command ---------------------------------------------------------------------------------
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 Cli = Callable[..., Done]
 
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     def run(*arguments: str | Path) -> Done:
-        given_ = [*map(str, arguments), f"data_dir={tmp_path / 'data'}"]
-        monkeypatch.setattr(sys, "argv", ["rag", "calibrate", *given_])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = done.code or 0
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        assert isinstance(code, int)
-        return Done(code, captured.out, captured.err)
+        data = f"data_dir={tmp_path / 'data'}"
+        return run_rag(monkeypatch, capsys, "calibrate", *arguments, data)
 
     return run
 
@@ -180,28 +163,23 @@ def over_kb(
     return lambda *more: cli("--questions", QUESTIONS, "--documents", KB, *more)
 
 
-def last(done: Done) -> dict[str, dict[str, Any]]:
-    parsed: dict[str, dict[str, Any]] = json.loads(done.out.splitlines()[-1])
-    return parsed
-
-
 def test_over_the_sample_documents(over_kb: Cli) -> None:
     done = over_kb()
     assert done.code == 0, done.err
     title = "11 answerable, 4 unanswerable, 11 with their own documents left out"
     assert title in " ".join(done.out.split())
     assert "configured" in done.out
-    found = last(over_kb("--json"))
+    found = over_kb("--json").last()
     best, now = found["recommended"], found["configured"]
     assert f"retriever.min_relevance: {best['threshold']:.3f} in your configuration" in done.out
     assert f"{best['threshold']:.3f} recommended" in done.out
     assert best["answered"] >= 0.9
     assert now["threshold"] == RagConfig().retriever.min_relevance
     assert best["answered"] + best["refused"] >= now["answered"] + now["refused"]
-    everything = last(over_kb("--json", "--keep", "1"))["recommended"]
+    everything = over_kb("--json", "--keep", "1").last()["recommended"]
     assert everything["answered"] == 1
     assert everything["threshold"] <= best["threshold"]
-    other = last(over_kb("--json", "retriever.min_relevance=0.9"))["configured"]
+    other = over_kb("--json", "retriever.min_relevance=0.9").last()["configured"]
     assert other["answered"] <= now["answered"]
     assert other["threshold"] == 0.9
 
@@ -233,7 +211,7 @@ NOWHERE = {"question": "Who won the regatta?", "answerable": False}
 
 
 def test_without_unanswerable_questions(small: Callable[..., Done]) -> None:
-    found = last(small([ZEBRA, LION], "--json"))["recommended"]
+    found = small([ZEBRA, LION], "--json").last()["recommended"]
     assert found["refused"] is None
     assert found["refused_left_out"] is not None
     assert "2 answerable, 0 unanswerable" in small([ZEBRA, LION]).out
@@ -252,7 +230,7 @@ def test_json_is_one_line_even_where_labels_are_missing(small: Callable[..., Don
     gone = {"question": "Where is it?", "gold_docs": ["gone.md"]}
     done = small([ZEBRA, gone], "--json")
     assert "gone.md" in done.out + done.err
-    assert last(done)["recommended"]["answered"] >= 0.9
+    assert done.last()["recommended"]["answered"] >= 0.9
 
 
 @pytest.mark.parametrize(

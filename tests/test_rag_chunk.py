@@ -32,9 +32,11 @@ LINES = st.one_of(
 TEXTS = st.lists(LINES, max_size=25).map("\n".join)
 
 
-def chunked(text: str, max_tokens: int = 32, overlap: int = 0, title: str = "") -> list[Chunk]:
+def chunked(
+    text: str, max_tokens: int = 32, overlap: int = 0, title: str = "", block_tokens: int = 0
+) -> list[Chunk]:
     document = ParsedDocument(title, text, "text/markdown")
-    return chunk_document(document, token_starts, max_tokens, overlap)
+    return chunk_document(document, token_starts, max_tokens, overlap, block_tokens)
 
 
 def heading_lines(text: str) -> list[tuple[int, int]]:
@@ -281,3 +283,57 @@ def test_50_000_headings_take_seconds() -> None:
     assert len(chunks) == 50_000
     assert chunks[49_999].heading_path[-1] == "Heading 49999"
     assert max(len(chunk.heading_path) for chunk in chunks) == 6
+
+
+CODE = "```sh\n" + "\n".join(f"step --number {i} --now" for i in range(4)) + "\n```"
+LIST = "\n".join(f"- Item number {i} of the list" for i in range(5))
+TABLE = "\n".join(f"| cell {i} | value {i} |" for i in range(6))
+ITEMS = "1. First do this.\n\n   Then wait a little.\n\n2. And then do that."
+
+
+@pytest.mark.parametrize("block", [CODE, LIST, TABLE, ITEMS])
+@pytest.mark.parametrize("before", range(1, 12))
+def test_lists_tables_and_code_are_kept_whole(block: str, before: int) -> None:
+    prose = " ".join(f"Sentence number {i} stands here." for i in range(before))
+    chunks = chunked(f"{prose}\n\n{block}\n\nAfterwards there is more to say.", 48, 1)
+    assert any(block in chunk.text for chunk in chunks)
+
+
+def test_what_leads_in_stays_with_its_list() -> None:
+    prose = " ".join(f"Sentence number {i} stands here." for i in range(6))
+    chunks = chunked(f"{prose}\n\nDo this:\n\n{LIST}", 48, 1)
+    assert any(f"Do this:\n\n{LIST}" in chunk.text for chunk in chunks)
+
+
+def test_a_list_over_the_budget_fills_chunks_as_before() -> None:
+    items = "\n".join(f"- Item number {i} of the list" for i in range(40))
+    chunks = chunked(f"One sentence.\n\n{items}", 48, 0)
+    assert chunks[0].text.startswith("One sentence.\n\n- Item number 0")
+    assert "\n".join(c.text for c in chunks).replace("\n\n", "\n") == f"One sentence.\n{items}"
+
+
+def test_two_blocks_of_code_may_lie_in_two_chunks() -> None:
+    chunks = chunked(f"{CODE}\n{CODE}", 56, 0)
+    assert [chunk.text for chunk in chunks] == [CODE, CODE]
+
+
+@pytest.mark.parametrize("before", range(1, 9))
+def test_a_chunk_grows_for_a_list_but_not_for_what_follows(before: int) -> None:
+    prose = " ".join(f"Sentence number {i} stands here." for i in range(before))
+    chunks = chunked(f"{prose}\n\n{LIST}\n\nAfterwards there is more to say.", 48, 0, "", 80)
+    (holding,) = [chunk.text for chunk in chunks if LIST in chunk.text]
+    grown = len(token_starts(prose)) + len(token_starts(LIST)) <= 78
+    assert (holding.startswith("Sentence number 0")) == grown
+    assert all(len(token_starts(chunk.text)) <= 78 for chunk in chunks)
+    without = [chunk for chunk in chunks if LIST not in chunk.text]
+    assert all(len(token_starts(chunk.text)) <= 46 for chunk in without)
+
+
+@given(TEXTS, st.integers(32, 80), st.integers(0, 2), st.integers(0, 120))
+def test_no_chunk_is_over_the_larger_limit(text: str, most: int, overlap: int, block: int) -> None:
+    chunks = chunked(text, most, overlap, "", block)
+    for chunk in chunks:
+        above = len(token_starts(place("", chunk.heading_path)))
+        limit = max(16, max(most, block) - 2 - above)
+        assert len(token_starts(chunk.text)) <= limit
+        assert text[chunk.start : chunk.end] == chunk.text

@@ -9,26 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import rag.knowledge
-from rag.__main__ import main
 from rag.schema import Metadata
-from tests.fakes import FakeEmbedder, fake_knowledge, new_document, store, take_in
+from tests.fakes import Done, FakeEmbedder, fake_knowledge, new_document, run_rag, store, take_in
 from tests.test_rag_ingest import BAD, bad_folder
 
 ROOT = Path(__file__).parent.parent
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    def rows(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 Cli = Callable[..., Done]
@@ -39,16 +28,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Run a command in this process, on a data folder of its own."""
 
     def run(*arguments: str | Path, data: Path = tmp_path / "data") -> Done:
-        monkeypatch.setattr(sys, "argv", ["rag", *map(str, arguments), f"data_dir={data}"])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = done.code or 0
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        assert isinstance(code, int)
-        return Done(code, captured.out, captured.err)
+        return run_rag(monkeypatch, capsys, *arguments, f"data_dir={data}")
 
     return run
 

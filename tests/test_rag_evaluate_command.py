@@ -8,10 +8,8 @@ import os
 import re
 import shlex
 import signal
-import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -20,7 +18,7 @@ import typer.main
 from numpy.typing import NDArray
 
 import settings
-from rag.__main__ import app, main
+from rag.__main__ import app
 from rag.config import FOREIGN_SECTIONS, RagConfig, RerankerConfig
 from rag.errors import EvaluationError, GenerationError
 from rag.evaluation import command as evaluate_command
@@ -30,19 +28,7 @@ from rag.evaluation.means import ANSWER_MEASURES
 from rag.evaluation.run import read_run, write_whole
 from rag.generate import Usage
 from rag.schema import Message, Sampling
-from tests.fakes import FakeEmbedder, FakeGenerator
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    def last(self) -> dict[str, dict[str, float]]:
-        """The JSON object of the last line."""
-        parsed: dict[str, dict[str, float]] = json.loads(self.out.splitlines()[-1])
-        return parsed
-
+from tests.fakes import Done, FakeEmbedder, FakeGenerator, run_rag
 
 Cli = Callable[..., Done]
 
@@ -63,17 +49,8 @@ def cli(
     embedders: list[FakeEmbedder],
 ) -> Cli:
     def run(*arguments: str | Path) -> Done:
-        given = [*map(str, arguments), f"data_dir={tmp_path / 'data'}"]
-        monkeypatch.setattr(sys, "argv", ["rag", "evaluate", *given])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = done.code or 0
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        assert isinstance(code, int)
-        return Done(code, captured.out, captured.err)
+        data = f"data_dir={tmp_path / 'data'}"
+        return run_rag(monkeypatch, capsys, "evaluate", *arguments, data)
 
     return run
 

@@ -17,7 +17,7 @@ import pytest
 import typer.main
 import yaml
 
-from rag.__main__ import app, main
+from rag.__main__ import app
 from rag.catalog import Catalog
 from rag.config import FOREIGN_SECTIONS, RagConfig
 from rag.knowledge import open_knowledge
@@ -27,13 +27,15 @@ from rag.sources.folder_rules import read_rules
 from rag.sources.site import SourcesConfig, open_source
 from settings import SettingsError, load
 from tests.confluence_server import Reply, Wiki, WikiPage
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, run_rag
 from tests.test_rag_source_web import Site, page
 
 ROOT = Path(__file__).parent.parent
 
 
-class Done(NamedTuple):
+class Synced(NamedTuple):
+    """See `Done`."""
+
     code: int
     out: str
     err: str
@@ -52,7 +54,7 @@ class Done(NamedTuple):
         return found
 
 
-Cli = Callable[..., Done]
+Cli = Callable[..., Synced]
 
 
 @pytest.fixture
@@ -63,19 +65,10 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             f"rag.{command}.open_knowledge", lambda config: open_knowledge(config, FakeEmbedder())
         )
 
-    def run(*arguments: str | Path) -> Done:
-        line = ["rag", *map(str, arguments), f"data_dir={tmp_path / 'data'}"]
-        line += ["--sources", str(tmp_path / "sources.yaml")] if arguments[0] == "sync" else []
-        monkeypatch.setattr(sys, "argv", line)
-        code: object = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = done.code or 0
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        assert isinstance(code, int)
-        return Done(code, captured.out, captured.err)
+    def run(*arguments: str | Path) -> Synced:
+        line = [*arguments, f"data_dir={tmp_path / 'data'}"]
+        line += ["--sources", tmp_path / "sources.yaml"] if arguments[0] == "sync" else []
+        return Synced(*run_rag(monkeypatch, capsys, *line))
 
     return run
 
@@ -383,7 +376,7 @@ import sys
 import rag.ingest_command
 from rag.__main__ import app, main
 from rag.knowledge import open_knowledge
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, run_rag
 rag.ingest_command.open_knowledge = lambda config: open_knowledge(config, FakeEmbedder())
 main()
 """

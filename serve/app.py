@@ -16,6 +16,7 @@ from rag.errors import RagError
 from serve import http_errors
 from serve.hosts import TrustedHosts, trusted_hosts
 from serve.limits import BodyLimits
+from serve.origins import SameOrigin
 from serve.reembedding import Reembedding
 from serve.routes_chat import chat_routes
 from serve.routes_documents import document_routes
@@ -49,6 +50,7 @@ def create_app(parts: Parts) -> FastAPI:
         max_upload_mb=parts.config.ingest.max_file_mb + 0.1,
         timeout_s=parts.config.server.receive_timeout_s,
     )
+    app.add_middleware(SameOrigin, hosts=parts.config.server.allowed_hosts)
     app.add_middleware(TrustedHosts, hosts=trusted_hosts(parts.config.server))
     app.include_router(chat_routes(parts))
     app.include_router(embedding_routes(parts))

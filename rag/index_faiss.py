@@ -1,9 +1,12 @@
 """Exact FAISS index with access lists, kept in one file.
 
 `IndexIDMap` over `IndexFlatIP`, so that deletes are exact and ids are the catalog's own. The
-caller's access lists and filters become an IDSelector: a forbidden passage is never scored. The
-file is a NumPy archive, which carries a CRC-32 of each member: a torn or truncated file fails to
-load and the index is built again from the catalog.
+caller's access lists and filters become an IDSelector: a forbidden passage is never scored, nor one
+that was deleted. To take deleted vectors out moves all those behind them, seconds in an index of a
+million; so that waits until there are many, or the index is saved.
+
+The file is a NumPy archive, which carries a CRC-32 of each member: a torn or truncated file fails
+to load and the index is built again from the catalog.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from rag.errors import IndexUnavailable
 log = logging.getLogger(__name__)
 
 _MOST_SELECTORS = 256  # one bit a passage each
+_MOST_DELETED = 0.25
+"""Share of the index that deleted vectors may take up until it is saved."""
 
 _DAMAGE = (
     ValueError, TypeError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile
@@ -44,6 +49,7 @@ class FaissIndex:
         self._faiss = faiss.IndexIDMap(faiss.IndexFlatIP(dimension))
         self._acl_by_id = np.zeros(0, dtype=np.int32)  # chunk id -> access list, 0 where none
         self._document_by_id = np.zeros(0, dtype=np.int32)
+        self._deleted = np.zeros(0, dtype=np.int64)  # ids that are still in `_faiss`
         self._selectors: dict[frozenset[int], faiss.IDSelector] = {}
         self._saved_generation = 0
         self._token = ""
@@ -80,18 +86,20 @@ class FaissIndex:
         return index
 
     def __len__(self) -> int:
-        return int(self._faiss.ntotal)
+        return int(self._faiss.ntotal) - len(self._deleted)
 
     def apply(self, changes: Changes) -> None:
         with self._lock:
             if changes.generation <= self.generation:
                 return  # another thread was faster
-            stale = np.concatenate([changes.removed, changes.added])
-            known = stale[stale < len(self._acl_by_id)]
-            present = known[self._acl_by_id[known] > 0]
-            if len(present):
-                self._faiss.remove_ids(present)
-                self._acl_by_id[present] = 0
+            removed = changes.removed[self._holds(changes.removed)]
+            self._acl_by_id[removed] = 0
+            self._deleted = np.concatenate([self._deleted, removed])
+            again = changes.added[
+                self._holds(changes.added)
+            ]  # with other readers, or embedded anew
+            if len(again) or len(self._deleted) > _MOST_DELETED * self._faiss.ntotal:
+                self._take_out(again)
             if len(changes.added):
                 self._grow(int(changes.added.max()) + 1)
                 self._faiss.add_with_ids(changes.vectors.astype(np.float32), changes.added)
@@ -124,6 +132,7 @@ class FaissIndex:
         with self._lock:
             if self._saved_generation == self.generation:
                 return
+            self._take_out()
             partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
             try:
                 with partial.open("wb") as file:
@@ -146,6 +155,19 @@ class FaissIndex:
                     "it is built again from the catalog at the next start"
                 ) from error
             self._saved_generation = self.generation
+
+    def _holds(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found = ids < len(self._acl_by_id)
+        found[found] = self._acl_by_id[ids[found]] > 0
+        return found
+
+    def _take_out(self, further: NDArray[np.int64] | None = None) -> None:
+        """The vectors of what was deleted, and of these."""
+        ids = self._deleted if further is None else np.concatenate([self._deleted, further])
+        if len(ids):
+            self._faiss.remove_ids(ids)
+            self._acl_by_id[ids] = 0
+            self._deleted = np.zeros(0, dtype=np.int64)
 
     def _grow(self, size: int) -> None:
         if size > len(self._acl_by_id):

@@ -149,6 +149,29 @@ def test_an_old_change_comes_too_late(open_one: Callable[[], VectorIndex]) -> No
     assert (len(index), index.generation) == (1, 3)
 
 
+def test_deleted_passages_are_gone_before_their_vectors_are(
+    open_one: Callable[[], VectorIndex],
+) -> None:
+    index = open_one()
+    vectors = unit(np.random.default_rng(4), 100)
+    index.apply(changes(1, {i + 1: (1, vectors[i]) for i in range(100)}))
+    left = set(range(1, 101))
+    for generation, gone in enumerate(([7, 8, 9], [9, 7, 555], list(range(20, 90))), start=2):
+        index.apply(changes(generation, removed=gone))
+        left -= set(gone)
+        assert len(index) == len(left)
+        ids, _ = index.search(vectors[:3].astype(np.float32), 100, frozenset({1}))
+        assert all(set(row.tolist()) - {-1} == left for row in ids)
+    index.apply(changes(9, {120: (1, vectors[6])}, removed=[1]))
+    ids, _ = index.search(vectors[6:7].astype(np.float32), 1, frozenset({1}))
+    assert ids.tolist() == [[120]]
+    left = left - {1} | {120}
+    index.save()
+    assert len(index) == len(left)
+    ids, _ = index.search(vectors[:1].astype(np.float32), 100, frozenset({1}))
+    assert set(ids[0].tolist()) - {-1} == left
+
+
 def test_an_empty_index(open_one: Callable[[], VectorIndex]) -> None:
     index = open_one()
     ids, scores = index.search(np.zeros((3, D), np.float32), 4, frozenset({1}))

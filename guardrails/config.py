@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardrails.personal_config import PersonalConfig, PersonalOutputConfig
+
 
 class Section(BaseModel):
     """A section whose unknown keys are errors, not silently dropped wishes."""
@@ -100,6 +102,9 @@ class InputConfig(Section):
     injection: InjectionConfig = Field(
         default_factory=InjectionConfig, description="Prompt injection and jailbreaks."
     )
+    personal: PersonalConfig = Field(
+        default_factory=PersonalConfig, description="Personal data and secrets."
+    )
     max_history: int = Field(
         100,
         ge=0,
@@ -119,6 +124,10 @@ class RetrievalConfig(Section):
 class OutputConfig(Section):
     """Rails on what the model says."""
 
+    personal: PersonalOutputConfig = Field(
+        default_factory=PersonalOutputConfig,
+        description="Personal data and secrets that neither question nor passages hold.",
+    )
     grounded: GroundedConfig = Field(
         default_factory=GroundedConfig, description="Sentences without support in the passages."
     )

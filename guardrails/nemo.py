@@ -136,6 +136,7 @@ def _messages(direction: Direction, text: str, context: Context) -> list[dict[st
         "direction": direction,
         "question": context.question,
         "passages": list(context.passages),
+        "earlier": list(context.earlier),
         "relevant_chunks": chunks,
     }
     head = {"role": "context", "content": variables}
@@ -151,7 +152,9 @@ def _action(name: str, detector: Detector) -> Any:
     async def run(text: str, context: dict[str, Any] | None = None, **kwargs: Any) -> RailOutcome:
         known = context or {}
         judged = Context(
-            question=known.get("question") or "", passages=tuple(known.get("passages") or ())
+            question=known.get("question") or "",
+            passages=tuple(known.get("passages") or ()),
+            earlier=tuple(known.get("earlier") or ()),
         )
         try:
             # CPU-bound: in a thread, so that other requests go on meanwhile.
@@ -164,7 +167,8 @@ def _action(name: str, detector: Detector) -> Any:
             return RailOutcome.block(reason=verdict.reason, metadata=metadata)
         if verdict.text != text:
             target = VARIABLE[known.get("direction", "input")]
-            return RailOutcome.transform([(target, verdict.text)], metadata=metadata)
+            rewrites = [(target, verdict.text)]
+            return RailOutcome.transform(rewrites, reason=verdict.reason, metadata=metadata)
         return RailOutcome.allow(metadata=metadata)
 
     return run
@@ -173,27 +177,42 @@ def _action(name: str, detector: Detector) -> Any:
 def _verdict(direction: Direction, text: str, flows: Sequence[str], response: Any) -> Verdict:
     """Read NeMo's log. A flow that did not run to its end counts as a block."""
     finished: dict[str, float | None] = {}
+    variable = VARIABLE[direction].value
+    rewriting: tuple[str, RailOutcome] | None = None
     for rail in response.log.activated_rails:
         returned = [action.return_value for action in rail.executed_actions]
         outcomes = [value for value in returned if isinstance(value, RailOutcome)]
         blocking = next((outcome for outcome in outcomes if outcome.is_blocked), None)
         if blocking is not None:
-            return _blocked(rail.name, text, blocking)
+            so_far = rewriting[1].transform_text.get(variable, text) if rewriting else text
+            return _blocked(rail.name, so_far, blocking)
         if rail.stop:
             broken = None in returned
             reason = "an action failed" if broken else "stopped by its flow"
             return Verdict(False, rail.name, reason, text, "error" if broken else "")
         scores = [outcome.metadata.get("score") for outcome in outcomes]
         finished[rail.name] = scores[-1] if scores else None
+        rewriting = next(
+            ((rail.name, outcome) for outcome in reversed(outcomes) if outcome.is_transform),
+            rewriting,
+        )
     missing = [flow for flow in flows if flow not in finished]
     if missing:
         return Verdict(False, missing[0], "rail did not run to its end", text, "error")
-    passed = response.output_data[VARIABLE[direction].value]
+    passed = response.output_data[variable]
+    if rewriting is not None:
+        return _rewritten(*rewriting, passed)
     rail, score = next(
         ((name, score) for name, score in reversed(finished.items()) if score is not None),
         ("", 0.0),
     )
     return Verdict(True, rail, "", passed, score=score)
+
+
+def _rewritten(rail: str, outcome: RailOutcome, passed: str) -> Verdict:
+    category = str(outcome.metadata.get("category") or "")
+    score = float(outcome.metadata.get("score") or 0.0)
+    return Verdict(True, rail, outcome.reason or "", passed, category, score)
 
 
 def _blocked(rail: str, text: str, outcome: RailOutcome) -> Verdict:

@@ -31,6 +31,9 @@ class Context:
     """The retrieved passages that an answer must rest on (output)."""
     history: tuple[str, ...] = ()
     """Earlier turns of the user, oldest first (input): each is judged like the newest one."""
+    earlier: tuple[str, ...] = ()
+    """Texts of the conversation before this one, oldest first. Read, not judged: a value that is
+    masked keeps the name that it had there. Left empty, `history` takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,15 @@ class Verdict:
 
     allowed: bool
     rail: str
-    """The rail that blocked; of an allowed text the last one that gave a score, else empty."""
+    """The rail that blocked; of an allowed text the one that rewrote it, else the last one that
+    gave a score, else empty."""
     reason: str
     """For operators and logs. Quotes nothing of the text except names of patterns."""
     text: str
-    """The text to go on with: unchanged, or rewritten by a masking rail."""
+    """The text to go on with: unchanged, or rewritten by a masking rail, blocked afterwards or
+    not."""
     category: str = ""
-    """`error` where a rail failed instead of deciding."""
+    """`error` where a rail failed instead of deciding; of a rewritten text what was masked."""
     score: float = 0.0
     """In [0, 1], on the rail's own scale: suspicion for injection, support for grounded."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from guardrails import GROUNDED, Context, Verdict
 from rag.answerable import closest_documents, relevance
@@ -71,7 +71,8 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
     timings, end = Timings(), Finished(query=question.text)
 
     with timings("input_rails"):
-        verdict = await parts.rails.check("input", question.text)
+        earlier = tuple(turn.content for turn in question.history if turn.role != "system")
+        verdict = await parts.rails.check("input", question.text, Context(earlier=earlier))
         end.verdicts.append(("input", verdict))
         history = await _clean_history(parts, question.history, end)
     if not verdict.allowed:
@@ -79,6 +80,7 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         async for event in _reply(replies.blocked(verdict), end, timings):
             yield event
         return
+    question = replace(question, text=verdict.text)  # as masked: nothing below sees more
 
     with timings("rewrite"):
         rewriter = parts.generator if config.rewrite.mode == "generator" else None
@@ -153,12 +155,15 @@ async def _sentences(
 ) -> AsyncGenerator[Sentence, None]:
     """prompt -> generate -> output rails: sentences that may be sent."""
     config, passages = parts.config, tuple(hit.text for hit in hits)
+    earlier = (*(turn.content for turn in history), question.text)
+    masked: dict[str, str] = {}
 
     async def accept(sentence: str, supported: bool) -> bool:
         with timings("output_rails"):
-            context = Context(question=end.query, passages=passages)
+            context = Context(question=end.query, passages=passages, earlier=earlier)
             verdict = await parts.rails.check("output", sentence, context)
             end.verdicts.append(("output", verdict))
+            masked[sentence] = verdict.text
         return verdict.allowed or (verdict.rail == GROUNDED and not supported)
 
     if parts.generator is None:
@@ -180,27 +185,29 @@ async def _sentences(
         drafted = draft(pieces, quotes, sources, accept, config.answer)
     async with aclosing(drafted):
         async for sentence in drafted:
-            yield sentence
+            yield replace(sentence, text=masked.get(sentence.text, sentence.text))
 
 
 async def _clean_history(parts: Parts, history: Sequence[Message], end: Finished) -> list[Message]:
-    """Earlier turns without those the input rails refuse, nor the replies to them.
+    """Earlier turns as the input rails let them pass, without the replies to those they refuse.
 
     Replies are judged too: it is the client that sends them, and it may have made them up. System
     messages are dropped: vSage's instructions are its own.
     """
     kept: list[Message] = []
+    earlier: list[str] = []
     refused = False
     for turn in history:
         if turn.role == "system":
             continue
-        verdict = await parts.rails.check("input", turn.content)
+        verdict = await parts.rails.check("input", turn.content, Context(earlier=tuple(earlier)))
+        earlier.append(turn.content)
         if not verdict.allowed:
             end.verdicts.append(("input", verdict))
         if turn.role == "user":
             refused = not verdict.allowed
         if verdict.allowed and not refused:
-            kept.append(turn)
+            kept.append(replace(turn, content=verdict.text))
     return kept
 
 

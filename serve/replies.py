@@ -15,6 +15,12 @@ def blocked(verdict: Verdict) -> str:
             "I can't answer: a safety check failed to run, so nothing was passed on. "
             "Please tell the person who runs this service."
         )
+    if verdict.category in {"personal_data", "secret"}:
+        held = "a password or a key" if verdict.category == "secret" else "personal data"
+        return (
+            f"I can't take that message: it seems to hold {held}, which I may not pass on. "
+            "Please leave it out and ask again."
+        )
     return (
         "I can't act on that message: it reads like an attempt to change how I work. "
         "If that is not what you meant, please ask again in other words."

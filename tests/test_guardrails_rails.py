@@ -300,6 +300,7 @@ def test_a_broken_folder_stops_the_start(
 
 
 async def test_an_empty_direction_is_a_choice(folder: Path) -> None:
+    replace_in(folder / "config.yml", "      - check personal answer\n", "")
     replace_in(folder / "config.yml", "flows:\n      - check grounded", "flows: []")
     verdict = await open_folder(folder).check("output", "It needs 3 hosts.")
     assert (verdict.allowed, verdict.reason) == (True, "no rails in this direction")

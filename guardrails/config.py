@@ -6,6 +6,7 @@ Which rails run, and in what order, is written in `rails_dir/config.yml`; here a
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -96,6 +97,21 @@ class GroundedConfig(Section):
     )
 
 
+class TimeLimit(Section):
+    """How long one rail may look at one text, and what becomes of the text then."""
+
+    seconds: float = Field(
+        10.0,
+        ge=0.05,
+        le=600,
+        description="Many times what a rail needs: a busy machine must not refuse questions.",
+    )
+    then: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="`allow` lets the text through, with category `timeout` in the verdict.",
+    )
+
+
 class InputConfig(Section):
     """Rails on what a user sends."""
 
@@ -148,6 +164,20 @@ class GuardrailsConfig(Section):
         ge=0,
         le=1_000_000,
         description="Verdicts kept by hash of text and context, so that history is judged once.",
+    )
+    time_limit: TimeLimit = Field(
+        default_factory=TimeLimit, description="For every rail that has no limit of its own."
+    )
+    time_limits: dict[str, TimeLimit] = Field(
+        default_factory=dict,
+        description="By the name of the action that a flow executes, e.g. check_grounded.",
+    )
+    check_seconds: float = Field(
+        60.0,
+        ge=0.1,
+        le=3600,
+        description="For all rails of one direction together, a site's own included; a text that "
+        "takes longer is refused.",
     )
     input: InputConfig = Field(default_factory=InputConfig, description="Rails on questions.")
     retrieval: RetrievalConfig = Field(

@@ -28,6 +28,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.rail_outcome import RailOutcome, TransformTarget
 from nemoguardrails.rails.llm.config import Model
 
+from guardrails.config import TimeLimit
 from guardrails.errors import RailsConfigError
 from guardrails.nemo_folder import check_flows, drop_unused_flows, read_config
 from guardrails.nemo_models import ENGINE, GenerateModel, plug_embed, plug_generate
@@ -52,8 +53,11 @@ class NemoRails:
         detectors: Mapping[str, Detector],
         embed: Embed,
         generate: Generate | None,
+        limits: Mapping[str, TimeLimit],
+        check_seconds: float,
     ) -> None:
         _keep_texts_out_of_logs()
+        self._check_seconds = check_seconds
         model = plug_generate(generate)
         token = plug_embed(embed)
         self._flows: dict[Direction, list[str]] = {}
@@ -67,7 +71,7 @@ class NemoRails:
                 config.rails.output.flows = []
             engine = _open_engine(config, rails_dir, model() if model else None)
             for name, detector in detectors.items():
-                engine.register_action(_action(name, detector), name)
+                engine.register_action(_action(name, detector, limits[name]), name)
             check_flows(engine, rails_dir)
             drop_unused_flows(engine)
             self._engines |= dict.fromkeys(directions, engine)
@@ -78,16 +82,20 @@ class NemoRails:
         if not flows:
             return Verdict(True, "", "no rails in this direction", text)
         try:
-            response = await self._engines[direction].generate_async(
-                messages=_messages(direction, text, context),
-                options={
-                    "rails": ["output" if direction == "output" else "input"],
-                    "output_vars": [VARIABLE[direction].value],
-                    "log": {"activated_rails": True},
-                },
-                state={},
-            )
+            async with asyncio.timeout(self._check_seconds):
+                response = await self._engines[direction].generate_async(
+                    messages=_messages(direction, text, context),
+                    options={
+                        "rails": ["output" if direction == "output" else "input"],
+                        "output_vars": [VARIABLE[direction].value],
+                        "log": {"activated_rails": True},
+                    },
+                    state={},
+                )
             return _verdict(direction, text, flows, response)
+        except TimeoutError:
+            reason = f"not judged within {self._check_seconds:g} s"
+            return Verdict(False, f"{direction} rails", reason, text, "timeout", 1.0)
         except Exception as error:  # any error of any site's flow must end in a block
             return failure(f"{direction} rails", text, error)
 
@@ -146,7 +154,7 @@ def _messages(direction: Direction, text: str, context: Context) -> list[dict[st
     return [head, {"role": "user", "content": text}]
 
 
-def _action(name: str, detector: Detector) -> Any:
+def _action(name: str, detector: Detector, limit: TimeLimit) -> Any:
     """Wrap a detector as a NeMo action. Takes **kwargs: NeMo passes whatever it has."""
 
     async def run(text: str, context: dict[str, Any] | None = None, **kwargs: Any) -> RailOutcome:
@@ -158,7 +166,10 @@ def _action(name: str, detector: Detector) -> Any:
         )
         try:
             # CPU-bound: in a thread, so that other requests go on meanwhile.
-            verdict = await asyncio.to_thread(detector, text, judged)
+            async with asyncio.timeout(limit.seconds):
+                verdict = await asyncio.to_thread(detector, text, judged)
+        except TimeoutError:  # the thread goes on to its end: a detector cannot be broken off
+            return _timed_out(name, limit)
         except Exception as error:  # caught here because NeMo would log the user's text
             failed = failure(name, text, error)
             return RailOutcome.failure(reason=failed.reason, metadata={"category": "error"})
@@ -174,11 +185,21 @@ def _action(name: str, detector: Detector) -> Any:
     return run
 
 
+def _timed_out(name: str, limit: TimeLimit) -> RailOutcome:
+    log.warning("%s took longer than %g s: %s", name, limit.seconds, limit.then)
+    reason = f"not judged within {limit.seconds:g} s"
+    metadata = {"category": "timeout", "score": 1.0}
+    if limit.then == "refuse":
+        return RailOutcome.block(reason=reason, metadata=metadata)
+    return RailOutcome.allow(reason=reason, metadata=metadata)
+
+
 def _verdict(direction: Direction, text: str, flows: Sequence[str], response: Any) -> Verdict:
     """Read NeMo's log. A flow that did not run to its end counts as a block."""
     finished: dict[str, float | None] = {}
     variable = VARIABLE[direction].value
     rewriting: tuple[str, RailOutcome] | None = None
+    late: tuple[str, RailOutcome] | None = None
     for rail in response.log.activated_rails:
         returned = [action.return_value for action in rail.executed_actions]
         outcomes = [value for value in returned if isinstance(value, RailOutcome)]
@@ -192,6 +213,10 @@ def _verdict(direction: Direction, text: str, flows: Sequence[str], response: An
             return Verdict(False, rail.name, reason, text, "error" if broken else "")
         scores = [outcome.metadata.get("score") for outcome in outcomes]
         finished[rail.name] = scores[-1] if scores else None
+        late = next(
+            ((rail.name, one) for one in outcomes if one.metadata.get("category") == "timeout"),
+            late,
+        )
         rewriting = next(
             ((rail.name, outcome) for outcome in reversed(outcomes) if outcome.is_transform),
             rewriting,
@@ -200,6 +225,8 @@ def _verdict(direction: Direction, text: str, flows: Sequence[str], response: An
     if missing:
         return Verdict(False, missing[0], "rail did not run to its end", text, "error")
     passed = response.output_data[variable]
+    if late is not None:
+        return Verdict(True, late[0], late[1].reason or "", passed, "timeout")
     if rewriting is not None:
         return _rewritten(*rewriting, passed)
     rail, score = next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,29 @@ def _check_yaml(path: Path) -> None:
             "the only version whose rails can be run one direction at a time"
         )
     rails = values.get("rails")
+    wrong = []
     for name in DIRECTIONS:
         section = rails.get(name) if isinstance(rails, dict) else None
         flows = section.get("flows") if isinstance(section, dict) else None
         if not isinstance(flows, list) or not all(isinstance(flow, str) for flow in flows):
-            raise RailsConfigError(
-                f"{path}: rails.{name}.flows must be a list of flow names; "
+            wrong.append(
+                f"rails.{name}.flows must be a list of flow names; "
                 "write an empty list [] to run without rails in that direction"
             )
+        elif twice := sorted({flow for flow in flows if flows.count(flow) > 1}):
+            wrong.append(f"rails.{name}.flows names twice: {', '.join(twice)}; keep one of each")
+    _raise_all(str(path), wrong)
+
+
+def _raise_all(place: str, wrong: Sequence[str]) -> None:
+    """One error that names all that has to be mended."""
+    if wrong:
+        raise RailsConfigError("\n".join(f"{place}: {message}" for message in wrong))
 
 
 def check_flows(engine: LLMRails, rails_dir: Path) -> None:
     """What NeMo would find out, or overlook, only when the first text comes."""
+    wrong: dict[str, None] = {}  # ordered: two directions may share a flow
     for name in sorted(_reachable(engine)):
         elements = engine.runtime.flow_configs[name].elements
         assigned = {part.get("action_result_key") or part.get("key") for part in elements}
@@ -67,17 +79,18 @@ def check_flows(engine: LLMRails, rails_dir: Path) -> None:
             if part["_type"] != "run_action" or action in {None, "utter", "create_event"}:
                 continue
             if not engine.runtime.action_dispatcher.has_registered(action):
-                raise RailsConfigError(
-                    f"{rails_dir}: flow '{name}' executes the unknown action '{action}'; correct "
+                wrong[
+                    f"flow '{name}' executes the unknown action '{action}'; correct "
                     "its name or define it in actions.py beside config.yml"
-                )
+                ] = None
             # NeMo hands an unknown variable over by name: the rail would judge "$user_mesage".
             text = str(part.get("action_params", {}).get("text", ""))
             if text.startswith("$") and text[1:] not in TEXTS | assigned:
-                raise RailsConfigError(
-                    f"{rails_dir}: flow '{name}' passes the unknown variable {text} to "
+                wrong[
+                    f"flow '{name}' passes the unknown variable {text} to "
                     f"'{action}'; the texts are {', '.join(f'${known}' for known in sorted(TEXTS))}"
-                )
+                ] = None
+    _raise_all(str(rails_dir), list(wrong))
 
 
 def drop_unused_flows(engine: LLMRails) -> None:

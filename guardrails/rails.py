@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from guardrails.config import GuardrailsConfig
@@ -11,7 +12,7 @@ from guardrails.input_rails import input_detectors
 from guardrails.nemo import NemoRails
 from guardrails.output_rails import output_detectors
 from guardrails.retrieval_rails import retrieval_detectors
-from guardrails.schema import Context, Direction, Embed, Generate, Verdict
+from guardrails.schema import Context, Direction, Embed, Generate, Observe, Verdict
 
 __all__ = ["Context", "Direction", "Rails", "Verdict", "open_rails"]
 
@@ -19,7 +20,11 @@ NOTHING = Context()
 
 
 def open_rails(
-    config: GuardrailsConfig, *, embed: Embed, generate: Generate | None = None
+    config: GuardrailsConfig,
+    *,
+    embed: Embed,
+    generate: Generate | None = None,
+    observe: Observe | None = None,
 ) -> Rails:
     """Read the rails folder, embed its seeds, start NeMo. Raises RailsConfigError.
 
@@ -27,7 +32,7 @@ def open_rails(
     unless a site's own flow does.
     """
     if not config.enabled:
-        return Rails(config, None)
+        return Rails(config, None, observe)
     if not config.rails_dir.is_dir():
         raise RailsConfigError(
             f"{config.rails_dir} is no folder; set guardrails.rails_dir to the folder with NeMo's "
@@ -38,14 +43,25 @@ def open_rails(
         **retrieval_detectors(config),
         **output_detectors(config, embed),
     }
-    return Rails(config, NemoRails(config.rails_dir, detectors, embed, generate))
+    unknown = sorted(config.time_limits.keys() - detectors.keys())
+    if unknown:
+        raise RailsConfigError(
+            f"guardrails.time_limits names {', '.join(unknown)}; the actions that can be limited "
+            f"one by one are {', '.join(sorted(detectors))} (check_seconds holds for all others)"
+        )
+    limits = {name: config.time_limits.get(name, config.time_limit) for name in detectors}
+    nemo = NemoRails(config.rails_dir, detectors, embed, generate, limits, config.check_seconds)
+    return Rails(config, nemo, observe)
 
 
 class Rails:
     """Opened rails. Safe to share between requests of one event loop."""
 
-    def __init__(self, config: GuardrailsConfig, nemo: NemoRails | None) -> None:
+    def __init__(
+        self, config: GuardrailsConfig, nemo: NemoRails | None, observe: Observe | None = None
+    ) -> None:
         self._nemo = nemo
+        self._observe = observe
         self._max_history = config.input.max_history
         self._verdicts: Recent[bytes, Verdict] = Recent(config.cache_verdicts)
 
@@ -56,7 +72,13 @@ class Rails:
 
         Never raises for what the text holds: a rail that fails blocks with category `error`.
         """
-        known = context or NOTHING
+        start = time.perf_counter()
+        verdict = await self._check(direction, text, context or NOTHING)
+        if self._observe is not None:
+            self._observe(direction, verdict, time.perf_counter() - start)
+        return verdict
+
+    async def _check(self, direction: Direction, text: str, known: Context) -> Verdict:
         if self._nemo is None:
             return Verdict(True, "", "rails are switched off", text)
         if direction != "input":
@@ -86,7 +108,7 @@ class Rails:
         if found is not None:
             return found
         verdict = await self._nemo.check(direction, text, context)
-        if verdict.category != "error":
+        if verdict.category not in {"error", "timeout"}:
             # What is unchanged and is no answer was judged without a look at earlier texts.
             lone = direction == "input" and verdict.text == text
             self._verdicts.put(alone if lone else within, verdict)

@@ -57,3 +57,5 @@ class Verdict:
 
 Detector = Callable[[str, Context], Verdict]
 """A pure function that knows nothing of NeMo. It may take a while, so it runs in a thread."""
+Observe = Callable[[Direction, Verdict, float], None]
+"""Told of every verdict and the seconds that it took."""

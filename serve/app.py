@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from guardrails import GuardrailsError
 from rag.errors import RagError
@@ -69,6 +70,10 @@ def create_app(parts: Parts) -> FastAPI:
         except (RagError, GuardrailsError) as error:
             return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
         return JSONResponse({"status": "ready", **ready})
+
+    @app.get("/metrics", tags=["health"], summary="Figures for Prometheus; no text of anybody")
+    async def metrics() -> Response:
+        return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return app
 

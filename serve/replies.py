@@ -15,6 +15,11 @@ def blocked(verdict: Verdict) -> str:
             "I can't answer: a safety check failed to run, so nothing was passed on. "
             "Please tell the person who runs this service."
         )
+    if verdict.category == "timeout":
+        return (
+            "I can't answer: a safety check took too long, so nothing was passed on. "
+            "Please try again, or with a shorter message."
+        )
     if verdict.category in {"personal_data", "secret"}:
         held = "a password or a key" if verdict.category == "secret" else "personal data"
         return (

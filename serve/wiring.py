@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from guardrails import Rails, open_rails
@@ -11,6 +11,7 @@ from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
 from rag.schema import Message, Sampling
 from serve.config import ServeConfig
+from serve.metrics import Metrics
 
 _SAMPLING = {"max_tokens", "temperature", "top_p", "seed"}
 
@@ -22,6 +23,7 @@ class Parts:
     generator: Generator | None
     """None where `generator.provider` is `extractive`."""
     rails: Rails
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def groups(self) -> frozenset[str]:
@@ -43,13 +45,17 @@ def open_parts(config: ServeConfig) -> Parts:
     knowledge = open_knowledge(config)
     try:
         generator = open_generator(config.generator)
+        metrics = Metrics()
         rails = open_rails(
-            config.guardrails, embed=knowledge.embedder.encode, generate=_plain(generator)
+            config.guardrails,
+            embed=knowledge.embedder.encode,
+            generate=_plain(generator),
+            observe=metrics.rails_checked,
         )
     except BaseException:
         knowledge.close()
         raise
-    return Parts(config, knowledge, generator, rails)
+    return Parts(config, knowledge, generator, rails, metrics)
 
 
 def _plain(generator: Generator | None) -> Callable[..., Awaitable[str]] | None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -364,3 +365,79 @@ def test_an_unknown_name_of_the_package() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'check_all'"):
         guardrails.check_all  # noqa: B018
+
+
+async def test_a_slow_rail_is_cut_and_treated_by_its_policy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(text: str, context: Context) -> Verdict:
+        time.sleep(0.5)  # longer than any limit below
+        return Verdict(True, "slow", "", text)
+
+    monkeypatch.setattr(
+        "guardrails.rails.input_detectors",
+        lambda config, embed: {"check_personal_question": slow, "check_injection": slow},
+    )
+    for then, allowed in (("refuse", False), ("allow", True)):
+        config = GuardrailsConfig.model_validate(
+            {"rails_dir": folder, "time_limit": {"seconds": 0.05, "then": then}}
+        )
+        opened = open_rails(config, embed=embed)
+        verdict = await opened.check("input", BENIGN)
+        assert (verdict.allowed, verdict.category) == (allowed, "timeout")
+        assert "0.05 s" in verdict.reason
+
+
+async def test_all_rails_of_a_direction_have_one_limit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(text: str, context: Context) -> Verdict:
+        time.sleep(0.5)  # longer than any limit below
+        return Verdict(True, "slow", "", text)
+
+    monkeypatch.setattr(
+        "guardrails.rails.retrieval_detectors", lambda config: {"check_hidden_instructions": slow}
+    )
+    config = GuardrailsConfig(rails_dir=folder, check_seconds=0.1)
+    verdict = await open_rails(config, embed=embed).check("retrieval", BENIGN)
+    assert (verdict.allowed, verdict.category) == (False, "timeout")
+
+
+def test_a_limit_for_an_unknown_rail_is_an_error(folder: Path) -> None:
+    config = GuardrailsConfig.model_validate(
+        {"rails_dir": folder, "time_limits": {"check_grownded": {"seconds": 1}}}
+    )
+    with pytest.raises(RailsConfigError, match=r"names check_grownded; .*check_grounded"):
+        open_rails(config, embed=embed)
+
+
+def test_every_mistake_of_a_folder_is_named_at_once(folder: Path) -> None:
+    replace_in(
+        folder / "input.co", "check_injection(text=$user_message)", "chek(text=$user_mesage)"
+    )
+    replace_in(folder / "output.co", "check_grounded(", "check_grownded(")
+    with pytest.raises(RailsConfigError) as caught:
+        open_folder(folder)
+    for part in ("'chek'", "$user_mesage", "'check_grownded'"):
+        assert part in str(caught.value)
+    replace_in(
+        folder / "config.yml", "- check injection", "- check injection\n      - check injection"
+    )
+    replace_in(folder / "config.yml", "- check hidden instructions", "")
+    with pytest.raises(
+        RailsConfigError, match=r"(?s)names twice: check injection.*retrieval.flows"
+    ):
+        open_folder(folder)
+
+
+async def test_every_verdict_is_observed() -> None:
+    seen: list[tuple[str, bool, str]] = []
+
+    def observe(direction: str, verdict: Verdict, seconds: float) -> None:
+        assert seconds >= 0
+        seen.append((direction, verdict.allowed, verdict.category))
+
+    opened = open_rails(GuardrailsConfig(), embed=embed, observe=observe)
+    for text in (BENIGN, ATTACK, ATTACK):
+        await opened.check("input", text)
+    assert seen == [("input", True, ""), ("input", False, "override"), ("input", False, "override")]

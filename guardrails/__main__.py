@@ -1,6 +1,7 @@
 """`python -m guardrails check`: put one text before the rails of a configuration.
 
 Exit status: 0 allowed, 1 blocked, 2 the rails could not be asked (or one of them failed).
+`python -m guardrails quarantine` is handed on to the application, which knows the catalog.
 """
 
 from __future__ import annotations
@@ -89,6 +90,17 @@ def check(
     if verdict.category == "error":
         raise typer.Exit(ERROR)
     raise typer.Exit(ALLOWED if verdict.allowed else BLOCKED)
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def quarantine(context: typer.Context) -> None:
+    """Passages that are withheld: list, show, release, delete, recheck."""
+    # A program of its own, not an import: nothing here knows of the catalog.
+    command = [sys.executable, "-m", "serve.quarantine", *context.args]
+    os.execv(sys.executable, command)
 
 
 class CheckError(Exception):

@@ -30,7 +30,13 @@ from nemoguardrails.rails.llm.config import Model
 
 from guardrails.config import TimeLimit
 from guardrails.errors import RailsConfigError
-from guardrails.nemo_folder import check_flows, drop_unused_flows, read_config
+from guardrails.nemo_folder import (
+    check_flows,
+    drop_unused_flows,
+    plain_action,
+    read_config,
+    rules_of,
+)
 from guardrails.nemo_models import ENGINE, GenerateModel, plug_embed, plug_generate
 from guardrails.schema import Context, Detector, Direction, Embed, Generate, Verdict
 
@@ -75,6 +81,17 @@ class NemoRails:
             check_flows(engine, rails_dir)
             drop_unused_flows(engine)
             self._engines |= dict.fromkeys(directions, engine)
+
+    def plain_retrieval(self) -> list[tuple[str, str]] | None:
+        """(flow, action) of the retrieval flows, if it is known without NeMo what they do."""
+        engine = self._engines["retrieval"]
+        plain = [(flow, plain_action(engine, flow)) for flow in self._flows["retrieval"]]
+        known = [(flow, action) for flow, action in plain if action is not None]
+        return known if len(known) == len(plain) else None
+
+    def retrieval_rules(self) -> list[Any]:
+        """The retrieval flows in their order, with all that they execute."""
+        return [self._flows["retrieval"], rules_of(self._engines["retrieval"])]
 
     async def check(self, direction: Direction, text: str, context: Context) -> Verdict:
         """Run the flows of one direction over one text. Whatever goes wrong blocks the text."""

@@ -103,6 +103,51 @@ def drop_unused_flows(engine: LLMRails) -> None:
             del flows[name]
 
 
+def plain_action(engine: LLMRails, flow: str) -> str | None:
+    """The action of a flow that is written like those of the repository's retrieval.co: execute
+    one action with the passage, stop where it blocks, go on with its text where it rewrites.
+
+    What such a flow does is known without running it. None for any other flow.
+    """
+    if flow not in engine.runtime.flow_configs:
+        return None
+    elements = engine.runtime.flow_configs[flow].elements
+    steps = [
+        {key: value for key, value in part.items() if key != "_source_mapping"} for part in elements
+    ]
+    if not steps or steps[0].get("_type") != "run_action":
+        return None
+    action = steps[0].pop("action_name", None)
+    return str(action) if steps == _PLAIN else None
+
+
+def rules_of(engine: LLMRails) -> list[Any]:
+    """What the reachable flows say, wherever they are written; the same for the same rules."""
+    flows = engine.runtime.flow_configs
+    return [
+        [name, [{k: v for k, v in part.items() if k != "_source_mapping"} for part in elements]]
+        for name in sorted(_reachable(engine) & flows.keys())
+        for elements in [flows[name].elements]
+    ]
+
+
+_PLAIN = [
+    {
+        "_type": "run_action",
+        "action_params": {"text": "$relevant_chunks"},
+        "action_result_key": "outcome",
+    },
+    {"_type": "if", "expression": "$outcome.is_blocked", "_next_else": 2},
+    {"_type": "run_action", "action_name": "utter", "action_params": {"value": "stop"}},
+    {"_type": "if", "expression": "$outcome.is_transform", "_next_else": 2},
+    {
+        "_type": "set",
+        "key": "relevant_chunks",
+        "expression": '$outcome.transform_text["relevant_chunks"]',
+    },
+]
+
+
 def _reachable(engine: LLMRails) -> set[str]:
     """Names of the rails' flows and of the flows that these call."""
     rails = engine.config.rails

@@ -13,6 +13,7 @@ from guardrails.nemo import NemoRails
 from guardrails.output_rails import output_detectors
 from guardrails.retrieval_rails import retrieval_detectors
 from guardrails.schema import Context, Direction, Embed, Generate, Observe, Verdict
+from guardrails.screen import Screen
 
 __all__ = ["Context", "Direction", "Rails", "Verdict", "open_rails"]
 
@@ -32,7 +33,7 @@ def open_rails(
     unless a site's own flow does.
     """
     if not config.enabled:
-        return Rails(config, None, observe)
+        return Rails(config, None, observe=observe)
     if not config.rails_dir.is_dir():
         raise RailsConfigError(
             f"{config.rails_dir} is no folder; set guardrails.rails_dir to the folder with NeMo's "
@@ -50,16 +51,27 @@ def open_rails(
             f"one by one are {', '.join(sorted(detectors))} (check_seconds holds for all others)"
         )
     limits = {name: config.time_limits.get(name, config.time_limit) for name in detectors}
-    nemo = NemoRails(config.rails_dir, detectors, embed, generate, limits, config.check_seconds)
-    return Rails(config, nemo, observe)
+
+    def open_nemo() -> NemoRails:
+        seconds = config.check_seconds
+        return NemoRails(config.rails_dir, detectors, embed, generate, limits, seconds)
+
+    nemo = open_nemo()
+    return Rails(config, nemo, Screen(config, nemo, detectors, open_nemo), observe)
 
 
 class Rails:
     """Opened rails. Safe to share between requests of one event loop."""
 
     def __init__(
-        self, config: GuardrailsConfig, nemo: NemoRails | None, observe: Observe | None = None
+        self,
+        config: GuardrailsConfig,
+        nemo: NemoRails | None,
+        screen: Screen | None = None,
+        observe: Observe | None = None,
     ) -> None:
+        self.screen = screen
+        """Judges many passages at once, outside any event loop; None where rails are off."""
         self._nemo = nemo
         self._observe = observe
         self._max_history = config.input.max_history

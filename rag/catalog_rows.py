@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 
 from rag.chunk import place
 from rag.schema import Chunk, Document, Hit, Metadata, ParsedDocument
-from rag.tables import acls, chunks, documents, failures, next_vectors, removed_chunks
+from rag.screen import Screened
+from rag.tables import (
+    WITHHELD,
+    acls,
+    chunks,
+    documents,
+    failures,
+    next_vectors,
+    removed_chunks,
+    verdicts,
+)
+from rag.verdict_rows import insert_verdicts, select_decisions, text_key
 
 BATCH = 500  # below SQLite's limit of bound parameters
 
@@ -38,6 +49,8 @@ class NewDocument:
     source: str = ""
     stamp: str = ""
     metadata: Metadata = Metadata()
+    screened: Screened | None = None
+    """What the guardrails say of `chunks`; None where there are none here to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ def insert_document(
         remove_documents(connection, [old], generation)
     connection.execute(failures.delete().where(failures.c.uri == new.uri))
     acl_id = ensure_acl(connection, new.groups)
+    decided = select_decisions(connection, new.uri)
     document = documents.insert().values(
         uri=new.uri,
         name=new.name,
@@ -103,24 +117,34 @@ def insert_document(
         **_metadata_values(new.metadata),
     )
     inserted = connection.execute(document).inserted_primary_key
-    rows = [
-        {
-            "document_id": inserted[0] if inserted else 0,
-            "acl_id": acl_id,
+    document_id = int(inserted[0]) if inserted else 0
+    flagged = new.screened.flagged() if new.screened else frozenset()
+    rows = []
+    for place_in_list, (chunk, vector) in enumerate(zip(new.chunks, vectors, strict=True)):
+        heading = place(new.parsed.title, chunk.heading_path)
+        decision = decided.get(text_key(heading, chunk.text)) if decided else None
+        if decision == "deleted":
+            continue
+        withheld = place_in_list in flagged and decision != "released"
+        values = {
+            "document_id": document_id,
+            "acl_id": WITHHELD if withheld else acl_id,
             "ordinal": chunk.ordinal,
             "start": chunk.start,
             "end": chunk.end,
             "page": chunk.page,
             "heading_path": list(chunk.heading_path),
-            "heading": place(new.parsed.title, chunk.heading_path),
+            "heading": heading,
             "text": chunk.text,
             "embedding": vector.tobytes(),
             "generation": generation,
         }
-        for chunk, vector in zip(new.chunks, vectors, strict=True)
-    ]
+        rows.append(values)
     if rows:
         connection.execute(chunks.insert(), rows)
+    if new.screened:
+        by_ordinal = {c.ordinal: v for c, v in zip(new.chunks, new.screened.verdicts, strict=True)}
+        insert_verdicts(connection, document_id, new.screened.rules, by_ordinal)
 
 
 def remove_documents(
@@ -133,6 +157,9 @@ def remove_documents(
         next_vectors.delete().where(
             next_vectors.c.chunk_id.in_(sa.select(chunks.c.id).where(theirs))
         )
+    )
+    connection.execute(
+        verdicts.delete().where(verdicts.c.chunk_id.in_(sa.select(chunks.c.id).where(theirs)))
     )
     # Not left to the cascade: SQLite fires no delete triggers there unless they are recursive.
     connection.execute(chunks.delete().where(theirs))
@@ -166,7 +193,10 @@ def update_document(connection: sa.Connection, update: Update, generation: int) 
 def set_groups(
     connection: sa.Connection, document_id: int, groups: frozenset[str], generation: int
 ) -> None:
-    """Who may read a document; its chunks get the new generation only if that changes."""
+    """Who may read a document; its chunks get the new generation only if that changes.
+
+    What is quarantined stays so.
+    """
     acl_id = ensure_acl(connection, groups)
     this = documents.c.id == document_id
     if connection.execute(sa.select(documents.c.acl_id).where(this)).scalar() == acl_id:
@@ -174,7 +204,7 @@ def set_groups(
     connection.execute(documents.update().where(this).values(acl_id=acl_id))
     connection.execute(
         chunks.update()
-        .where(chunks.c.document_id == document_id)
+        .where(chunks.c.document_id == document_id, chunks.c.acl_id != WITHHELD)
         .values(acl_id=acl_id, generation=generation)
     )
 

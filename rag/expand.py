@@ -65,6 +65,7 @@ def _sections(catalog: Catalog, hits: Sequence[Hit]) -> dict[int, _Section]:
             chunks.c.id.in_([hit.chunk_id for hit in hits]),
             near.c.document_id == chunks.c.document_id,
             near.c.heading == chunks.c.heading,
+            near.c.acl_id == chunks.c.acl_id,  # not into what is quarantined
             near.c.ordinal.between(chunks.c.ordinal - _REACH, chunks.c.ordinal + _REACH),
         )
     )

@@ -27,6 +27,7 @@ from rag.failures import known_failures, remember_failure
 from rag.knowledge import Knowledge
 from rag.parsers.worker import ParserDied, ParserPool
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
+from rag.screening import screened
 
 PARSER_VERSION = 5
 """Raised when the parsers' output changes, so that unchanged files are parsed again."""
@@ -274,6 +275,9 @@ def _commit(knowledge: Knowledge, batch: Batch, report: IngestReport) -> None:
         for new in batch.new
         for chunk in new.chunks
     ]
+    if knowledge.screen is not None:
+        batch.new, notes = screened(knowledge.screen, batch.new, texts)
+        report.warnings += notes
     embedder = knowledge.embedder  # taken once: it may be changed by another thread at any time
     try:
         _store(knowledge, batch, texts, embedder)

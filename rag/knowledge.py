@@ -18,6 +18,7 @@ from rag.embed import Embedder, open_embedder, without_secret
 from rag.embed_cache import CachedEmbedder
 from rag.errors import EmbedderChanged, ModelError
 from rag.index import VectorIndex, open_index, refresh
+from rag.screen import Screen
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ class Knowledge:
         self.catalog = catalog
         self.wanted = wanted
         """The configured embedder; another one than `embedder` while passages are re-embedded."""
+        self.screen: Screen | None = None
+        """Judges passages as they come in, where the composer has set one."""
         self._pair = (embedder, index)
         self._changing = threading.Lock()
 
@@ -76,7 +79,9 @@ class Knowledge:
 
     def configured(self, config: RagConfig) -> Knowledge:
         """The same knowledge base under other settings of search and answer."""
-        return Knowledge(config, self.catalog, *self._pair, self.wanted)
+        other = Knowledge(config, self.catalog, *self._pair, self.wanted)
+        other.screen = self.screen
+        return other
 
     def close(self) -> None:
         self.catalog.close()

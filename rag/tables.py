@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -14,9 +16,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
+
+WITHHELD = 0
+"""The access list of quarantined passages. No row of `acls` has this id, so no caller, whatever his
+groups, may read them: neither leg of a search so much as looks at them."""
 
 facts = Table(
     "facts",
@@ -87,7 +94,7 @@ chunks = Table(
         "id", Integer, primary_key=True, comment="never used twice: the vector index keys on it"
     ),
     Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
-    Column("acl_id", Integer, nullable=False, comment="the document's, repeated for the filter"),
+    Column("acl_id", Integer, nullable=False, comment="the document's, or WITHHELD"),
     Column("ordinal", Integer, nullable=False),
     Column("start", Integer, nullable=False),
     Column("end", Integer, nullable=False),
@@ -99,6 +106,7 @@ chunks = Table(
     Column("generation", Integer, nullable=False, comment="in which it appeared"),
     Index("chunks_by_document", "document_id", "ordinal"),
     Index("chunks_by_generation", "generation"),
+    Index("chunks_withheld", "acl_id", sqlite_where=text(f"acl_id = {WITHHELD}")),
     sqlite_autoincrement=True,
 )
 
@@ -115,4 +123,29 @@ next_vectors = Table(
     Column("chunk_id", Integer, primary_key=True, autoincrement=False),
     Column("embedding", LargeBinary, nullable=False, comment="float16, unit length"),
     comment="by the embedder that is to replace the present one, until all are there",
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("chunk_id", Integer, primary_key=True, autoincrement=False),
+    Column("rules", String, nullable=False, comment="fingerprint of the rails that judged"),
+    Column("allowed", Boolean, nullable=False, comment="by the rails, whoever released it"),
+    Column("rail", String, nullable=False),
+    Column("category", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("judged", DateTime(timezone=True), nullable=False),
+)
+
+curated = Table(
+    "curated",
+    metadata,
+    Column("uri", String, primary_key=True),
+    Column("text_sha256", String(64), primary_key=True, comment="of heading and text"),
+    Column("decision", String, nullable=False, comment="released or deleted"),
+    Column("decided_by", String, nullable=False),
+    Column("decided", DateTime(timezone=True), nullable=False),
+    Column("excerpt", String, nullable=False),
+    comment="holds for a passage of these words for as long as its document has it",
 )

@@ -22,6 +22,7 @@ from serve.reembedding import Reembedding
 from serve.routes_chat import chat_routes
 from serve.routes_documents import document_routes
 from serve.routes_embeddings import embedding_routes
+from serve.screening import Screening
 from serve.wiring import Parts
 
 _ABOUT = """Answers from the company's own documents, with citations; refuses where they hold none.
@@ -37,7 +38,9 @@ def create_app(parts: Parts) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         reembedding = Reembedding(parts.knowledge)
         app.state.reembedding = reembedding
+        screening = Screening(parts.knowledge.catalog, parts.screen)
         yield
+        await asyncio.to_thread(screening.stop)
         await asyncio.to_thread(reembedding.stop)
         await parts.close()
 

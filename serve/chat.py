@@ -26,6 +26,7 @@ from rag.schema import Filters, Hit, Message, Sampling
 from rag.scope import count_documents
 from serve import replies
 from serve.answer import Answer, Citation
+from serve.screening import grown_may_pass, judge
 from serve.timing import Timings
 from serve.wiring import Parts
 
@@ -213,7 +214,11 @@ async def _clean_history(parts: Parts, history: Sequence[Message], end: Finished
 
 async def _clean_hits(parts: Parts, hits: Sequence[Hit], end: Finished) -> list[Hit]:
     """The passages that the retrieval rails let into the prompt."""
-    verdicts = [await parts.rails.check("retrieval", hit.text) for hit in hits]
+    verdicts = (
+        await asyncio.to_thread(judge, parts, hits)
+        if parts.screen
+        else [await parts.rails.check("retrieval", hit.text) for hit in hits]
+    )
     end.verdicts += [("retrieval", verdict) for verdict in verdicts if not verdict.allowed]
     return [hit for hit, verdict in zip(hits, verdicts, strict=True) if verdict.allowed]
 
@@ -229,11 +234,15 @@ async def _expanded(parts: Parts, hits: Sequence[Hit]) -> list[Hit]:
         parts.config.prompt.max_passage_tokens,
     )
     return [
-        larger
-        if larger is hit or (await parts.rails.check("retrieval", larger.text)).allowed
-        else hit
+        larger if larger is hit or await _may_grow(parts, larger) else hit
         for hit, larger in zip(hits, grown, strict=True)
     ]
+
+
+async def _may_grow(parts: Parts, hit: Hit) -> bool:
+    if parts.screen is not None:
+        return await asyncio.to_thread(grown_may_pass, parts, hit)
+    return (await parts.rails.check("retrieval", hit.text)).allowed
 
 
 async def _reply(text: str, end: Finished, timings: Timings) -> AsyncGenerator[Delta | Finished]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from guardrails import Rails, open_rails
+from rag.embed import open_embedder
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
 from rag.schema import Message, Sampling
+from rag.screen import Screen
 from serve.config import ServeConfig
 from serve.metrics import Metrics
 
@@ -23,6 +26,8 @@ class Parts:
     generator: Generator | None
     """None where `generator.provider` is `extractive`."""
     rails: Rails
+    screen: Screen | None = None
+    """Judges passages for good; None where each question asks `rails` about them anew."""
     metrics: Metrics = field(default_factory=Metrics)
 
     @property
@@ -55,7 +60,16 @@ def open_parts(config: ServeConfig) -> Parts:
     except BaseException:
         knowledge.close()
         raise
-    return Parts(config, knowledge, generator, rails, metrics)
+    knowledge.screen = rails.screen  # what is ingested from now on is judged as it comes in
+    return Parts(config, knowledge, generator, rails, rails.screen, metrics)
+
+
+def open_screen(config: ServeConfig) -> Screen | None:
+    """The retrieval rails alone, without the knowledge base. None where rails are off."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    embedder, generator = open_embedder(config.embedder), open_generator(config.generator)
+    plain = _plain(generator)
+    return open_rails(config.guardrails, embed=embedder.encode, generate=plain).screen
 
 
 def _plain(generator: Generator | None) -> Callable[..., Awaitable[str]] | None:

@@ -29,7 +29,7 @@ from rag.parsers.worker import ParserDied, ParserPool
 from rag.schema import EVERYONE, Failure, ParsedDocument, RawDocument
 from rag.screening import screened
 
-PARSER_VERSION = 5
+PARSER_VERSION = 6
 """Raised when the parsers' output changes, so that unchanged files are parsed again."""
 _BATCH_CHUNKS = 512
 _WINDOW = 256  # documents looked up in the catalog at a time

@@ -255,6 +255,8 @@ def test_html_keeps_structure_as_markdown() -> None:
         "<!-- SECRET -->",
         "<p style='color:red; DISPLAY : none !important'>SECRET <b>SECRET</b></p>",
         "<p style='visibility:hidden'>SECRET</p>",
+        "<p style='font-size: 0px; color:red'>SECRET</p>",
+        "<p style='opacity:0'>SECRET</p>",
         "<div hidden>SECRET<p hidden>SECRET</p></div>",
         "<svg><text>SECRET</text></svg>",
         "<![CDATA[SECRET]]>",
@@ -262,6 +264,28 @@ def test_html_keeps_structure_as_markdown() -> None:
 )
 def test_html_drops_what_is_not_seen(hidden: str) -> None:
     assert html(f"<p>seen</p>{hidden}<p>too</p>") == "seen\n\ntoo"
+
+
+@pytest.mark.parametrize("style", ["opacity: 0.5", "font-size: 0.8em", "fill-opacity:0"])
+def test_html_keeps_what_is_only_small_or_pale(style: str) -> None:
+    assert html(f"<p style='{style}'>seen</p>") == "seen"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        ("a <!-- SECRET --> b", "a  b"),
+        ("a <!-- SECRET\n\n# SECRET\n\n--> b\n\n<!---->c", "a  b\n\nc"),
+        ("`<!-- x -->` and ``<!-- y -->``", "`<!-- x -->` and ``<!-- y -->``"),
+        ("```html\n<!-- x -->\n```\n<!-- SECRET -->", "```html\n<!-- x -->\n```\n"),
+        ("t\n\n    <!-- x -->\n", "t\n\n    <!-- x -->\n"),
+        ("a <!-- `SECRET` --> b <!-- never ends", "a  b <!-- never ends"),
+        ("a <!-- ``` --> b\n<!-- SECRET -->", "a  b\n"),
+        ("<!-- <!-- " * 20_000, "<!-- <!-- " * 20_000),
+    ],
+)
+def test_markdown_comments_go_but_for_those_in_code(markdown: str, text: str) -> None:
+    assert parse(markdown.encode(), "a.md").text == text
 
 
 def test_html_links_and_images() -> None:

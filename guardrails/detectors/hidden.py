@@ -7,15 +7,28 @@ capital of ..."). The prompt must mark passages as data, and the answer is check
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from guardrails.detectors.canonical import TAG_BASE, canonical, flat, is_invisible
+from guardrails.detectors.hidden_languages import LANGUAGES
+from guardrails.detectors.hidden_orders import ORDERS
 from guardrails.detectors.hidden_patterns import COMMENT_ORDERS, IN_DOCUMENTS
+from guardrails.detectors.hidden_tasks import TASKS
 from guardrails.detectors.patterns import Pattern, first_match
 from guardrails.schema import Verdict
 
 RAIL = "check hidden instructions"
-COMMENT = re.compile(r"<!--(.{1,2000}?)-->", re.DOTALL)
+# What a reader does not see, on one line. A comment that is cut off at an end of the passage is
+# one all the same.
+COMMENT = re.compile(r"<!--(.{1,2000}?)(?:-->|$)")
+COMMENT_BEGUN_BEFORE = re.compile(r"^([^<]{1,2000}?)-->")
+UNSEEN = re.compile(
+    r"<\w{1,12} [^>]{0,200}?(?:display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|"
+    r"opacity ?: ?0(?![.\d])|[ ;\"']color ?: ?(?:white|#fff(?:fff)?\b|transparent))[^>]{0,200}>"
+    r"([^<]{1,2000})"
+)
+DESCRIPTION = re.compile(r"!\[([^\]]{1,2000})\]\(|\balt ?= ?\"([^\"]{1,2000})\"")
+MARKDOWN_COMMENT = re.compile(r"\[[^\]]{0,60}\]: ?(?:#|<>) ?[(\"']([^\n]{1,2000})")
 # Word processors leave single zero-width characters; a message hidden in them takes dozens.
 INVISIBLE_RUN = 12
 TAGS = 4
@@ -31,12 +44,37 @@ def check_hidden(text: str, *, max_chars: int, extra: Sequence[Pattern] = ()) ->
         return Verdict(False, RAIL, smuggled, text, "hidden_text", 1.0)
     lines = canonical(text)
     one_line = flat(lines)
-    hit = first_match((*IN_DOCUMENTS, *extra), (one_line, lines))
-    if hit is None and "<!--" in one_line:
-        hit = first_match(COMMENT_ORDERS, (match[1] for match in COMMENT.finditer(one_line)))
+    hit = (
+        first_match((*IN_DOCUMENTS, *extra), (one_line, lines))
+        or _in_groups(one_line, lines)
+        or first_match(COMMENT_ORDERS, unseen(one_line))
+    )
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
     return Verdict(True, RAIL, "", text)
+
+
+def _in_groups(one_line: str, lines: str) -> Pattern | None:
+    for group in (*ORDERS, *TASKS, *LANGUAGES):
+        if any(word in one_line for word in group.words):
+            hit = first_match(group.patterns, (one_line, lines))
+            if hit is not None:
+                return hit
+    return None
+
+
+def unseen(text: str) -> Iterator[str]:
+    """What markup hides from a reader: comments, invisible elements, descriptions of images."""
+    if "-->" in text:
+        yield from (match[1] for match in COMMENT_BEGUN_BEFORE.finditer(text))
+    if "<!--" in text:
+        yield from (match[1] for match in COMMENT.finditer(text))
+    if "<" in text:
+        yield from (match[1] for match in UNSEEN.finditer(text))
+    if "![" in text or "alt" in text:
+        yield from (match[1] or match[2] for match in DESCRIPTION.finditer(text))
+    if "]:" in text:
+        yield from (match[1] for match in MARKDOWN_COMMENT.finditer(text))
 
 
 def hidden_characters(text: str) -> str:

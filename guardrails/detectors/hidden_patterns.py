@@ -6,7 +6,7 @@ a conversation: your answer, the user, the assistant, earlier instructions.
 
 from __future__ import annotations
 
-from guardrails.detectors.injection_patterns import OVERRIDE, PERSONA, TURN_MARKERS
+from guardrails.detectors.injection_patterns import EXTRACTION, OVERRIDE, PERSONA, TURN_MARKERS
 from guardrails.detectors.patterns import BETWEEN, gap, pattern
 
 _MODEL = (
@@ -51,8 +51,7 @@ ADDRESSED = (
         "addressed_to_model",
         rf"\b(?:in|into|to|at the (?:end|start|beginning|top|bottom) of|throughout|with|within)"
         rf"{BETWEEN}(?:all |each of |any of )?(?:your|the next|the final){gap(2)}{_ANSWER}\b"
-        rf"(?! (?:file|body|header|headers|code|codes|time|times|policy|plan|team|message)\b)"
-        rf"{gap(2)}?",
+        r"(?! (?:file|body|header|headers|code|codes|time|times|policy|plan|team|message)\b)",
     ),
     pattern(
         "shape your answer",
@@ -108,8 +107,11 @@ ADDRESSED = (
         rf"codebase|response|answer|output|solution|script)\b",
     ),
 )
-IN_DOCUMENTS = TURN_MARKERS + OVERRIDE + PERSONA + ADDRESSED
-"""All patterns of the retrieval rail. Asking for the prompt is left out: only a user would."""
+# Documents say so of people and machines, too.
+_EVERYDAY = {"never refuse", "tell your prompt", "repeat the text above"}
+_DIRECT = tuple(p for p in OVERRIDE + EXTRACTION + PERSONA if p.name not in _EVERYDAY)
+IN_DOCUMENTS = TURN_MARKERS + _DIRECT + ADDRESSED
+"""What is tried on every passage; `hidden_orders` holds what needs one of certain words."""
 
 COMMENT_ORDERS = (
     pattern(

@@ -2,7 +2,7 @@
 
 BeautifulSoup on lxml repairs any markup and fetches nothing; markdownify does the walk.
 Hidden is what the markup itself hides; a style sheet that hides by class, or white text on white,
-is not interpreted, so such text comes in.
+is not interpreted, so such text comes in (and is judged by the retrieval rails like any other).
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ _DROPPED = frozenset(
     "script style nav noscript template svg iframe object embed canvas audio video map dialog "
     "datalist title meta link base".split()  # not "head": see `_drop_unseen`
 )
-_HIDDEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|"
+    r"(?:font-size|(?<![\w-])opacity)\s*:\s*0(?:\.0+)?(?:px|pt|r?em|%)?\s*(?:[;!]|$)",
+    re.IGNORECASE,
+)
 _TRAILING = re.compile(r"(?<![ \t])[ \t]+$", re.MULTILINE)
 _DECLARED = re.compile(
     rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,40})|\A\s*<\?xml[^>]{0,99}?encoding=["']([\w-]{2,40})""",

@@ -48,6 +48,11 @@ _HEAD = 64 * 1024
 _FENCE = re.compile(
     r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
+_COMMENT_OR_CODE = re.compile(
+    r"^ {0,3}(?P<mark>`{3,}|~{3,})[\s\S]*?(?:^ {0,3}(?P=mark)[`~]*[ \t]*$|\Z)|^(?: {4}|\t).*$|"
+    r"(?P<ticks>`+)[^`\n]+(?P=ticks)|<!--",
+    re.MULTILINE,
+)
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(\S[^\n]*)$", re.MULTILINE)
 _SETEXT = re.compile(r"^ {0,3}(\w[^\n]*)\n {0,3}=+[ \t]*$", re.MULTILINE)
 _RST = re.compile(
@@ -83,15 +88,31 @@ def clean(text: str) -> str:
 
 
 def parse_markdown(data: bytes) -> ParsedDocument:
-    """Markdown as it stands, but for its tables, which become rows, and YAML front matter, which
-    goes. HTML comments in it stay."""
+    """Markdown as it stands, but for its tables, which become rows, and for YAML front matter and
+    HTML comments, which no reader sees and which therefore go."""
     from rag.parsers.markdown_tables import tables_as_rows
 
     text, warnings = decode(data)
     front, text = split_front_matter(clean(text))
-    text = tables_as_rows(text)
+    text = tables_as_rows(_without_comments(text))
     title = front or markdown_title(text)
     return ParsedDocument(title, text, "text/markdown", warnings=warnings)
+
+
+def _without_comments(text: str) -> str:
+    """Markdown without its HTML comments, but for those in code. One that never ends is text."""
+    if "<!--" not in text:
+        return text
+    kept, at = [], 0
+    for match in _COMMENT_OR_CODE.finditer(text):
+        if match.start() < at or match[0] != "<!--":
+            continue
+        end = text.find("-->", match.end())
+        if end < 0:
+            break
+        kept.append(text[at : match.start()])
+        at = end + len("-->")
+    return "".join([*kept, text[at:]])
 
 
 def parse_plain(data: bytes, suffix: str) -> ParsedDocument:

@@ -126,9 +126,11 @@ def all_settled(catalog: Catalog, rules: str, hit: Hit) -> bool:
     return bool(there) and not wrong
 
 
-def list_withheld(catalog: Catalog) -> list[Withheld]:
-    """Everything in quarantine, document by document."""
+def list_withheld(catalog: Catalog, groups: frozenset[str] | None = None) -> list[Withheld]:
+    """What is in quarantine, by document; with `groups`, of documents that they may read."""
     query = _withheld().order_by(documents.c.title, chunks.c.document_id, chunks.c.ordinal)
+    if groups is not None:
+        query = query.where(documents.c.acl_id.in_(catalog.allowed_acls(groups)))
     with catalog.reading() as connection:
         return [_to_withheld(row) for row in connection.execute(query)]
 

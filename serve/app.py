@@ -22,6 +22,7 @@ from serve.reembedding import Reembedding
 from serve.routes_chat import chat_routes
 from serve.routes_documents import document_routes
 from serve.routes_embeddings import embedding_routes
+from serve.routes_quarantine import quarantine_routes
 from serve.screening import Screening
 from serve.wiring import Parts
 
@@ -59,6 +60,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(chat_routes(parts))
     app.include_router(embedding_routes(parts))
     app.include_router(document_routes(parts))
+    app.include_router(quarantine_routes(parts))
 
     @app.get("/healthz", tags=["health"], summary="The process is alive")
     async def healthz() -> dict[str, str]:

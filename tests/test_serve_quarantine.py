@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi.testclient import TestClient
 
 from guardrails import GuardrailsConfig, Rails, Verdict, open_rails
 from rag import quarantine
@@ -29,6 +30,7 @@ from rag.knowledge import Knowledge, open_knowledge
 from rag.retrieve import retrieve
 from rag.schema import Hit, Sampling
 from rag.tables import chunks
+from serve.app import create_app
 from serve.chat import Finished, Question, chat
 from serve.config import ServeConfig
 from serve.screening import Screening, judge
@@ -425,6 +427,22 @@ async def test_a_catalog_that_cannot_be_written_stops_no_answer(
     end = await answer(parts_of(knowledge, rails), "How long are backups kept?")
     assert "30 days" in end.text
     assert ORDER not in end.text
+
+
+def test_the_api_lists_what_the_caller_may_read(knowledge: Knowledge, rails: Rails) -> None:
+    take_in(knowledge)
+    ingest(knowledge, [raw("secret.md", GUIDE)], frozenset({"ops"}))
+    app = create_app(parts_of(knowledge, rails))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        listed = client.get("/v1/quarantine").json()
+        assert [row["uri"] for row in listed["data"]] == [
+            passage.uri for passage in withheld(knowledge) if passage.name == "guide.md"
+        ]
+        (row,) = listed["data"]
+        assert (listed["total"], row["category"]) == (1, "override")
+        assert ORDER in row["text"]
+        found = client.post("/v1/search", json={"query": FLAGGED}).json()["data"]
+        assert not [hit for hit in found if ORDER in hit["text"]]
 
 
 # --- the commands -------------------------------------------------------------------------------

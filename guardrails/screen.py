@@ -28,8 +28,8 @@ _HERE = Path(__file__).parent
 _DECIDING = (
     *("screen.py", "nemo.py", "nemo_folder.py", "retrieval_rails.py"),
     *(f"detectors/{name}.py" for name in ("canonical", "hidden", "hidden_patterns")),
-    *(f"detectors/{name}.py" for name in ("hidden_orders", "hidden_tasks", "hidden_languages")),
-    *(f"detectors/{name}.py" for name in ("injection_patterns", "patterns")),
+    *(f"detectors/{name}.py" for name in ("hidden_encodings", "hidden_orders", "hidden_tasks")),
+    *(f"detectors/{name}.py" for name in ("hidden_languages", "injection_patterns", "patterns")),
 )
 """Modules whose text is part of the rules: nobody has to think of raising a version."""
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from guardrails import Verdict
+from guardrails import GuardrailsError, Verdict
 from rag.catalog import Catalog
 from rag.chunk import embedding_text, place
 from rag.errors import RagError
@@ -100,7 +100,7 @@ class Screening:
                 if generation != seen:
                     self._recheck(self._screen)
                     seen = generation
-            except RagError as error:
+            except (RagError, GuardrailsError) as error:
                 log.error("judging passages: %s; tried again in %g s", error, self._pause_s)
             self._stop.wait(self._pause_s)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from guardrails.detectors.canonical import TAG_BASE, canonical, flat, is_invisible
+from guardrails.detectors.hidden_encodings import decoded, plain_words
 from guardrails.detectors.hidden_languages import LANGUAGES
 from guardrails.detectors.hidden_orders import ORDERS
 from guardrails.detectors.hidden_patterns import COMMENT_ORDERS, IN_DOCUMENTS
@@ -42,25 +43,36 @@ def check_hidden(text: str, *, max_chars: int, extra: Sequence[Pattern] = ()) ->
     smuggled = hidden_characters(text)
     if smuggled:
         return Verdict(False, RAIL, smuggled, text, "hidden_text", 1.0)
-    lines = canonical(text)
-    one_line = flat(lines)
-    hit = (
-        first_match((*IN_DOCUMENTS, *extra), (one_line, lines))
-        or _in_groups(one_line, lines)
-        or first_match(COMMENT_ORDERS, unseen(one_line))
-    )
+    hit = _first_hit(text, extra)
+    if hit is None:
+        hits = (_first_hit(variant, extra) for variant in decoded(text))
+        hit = next((found for found in hits if found is not None), None)
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
     return Verdict(True, RAIL, "", text)
 
 
-def _in_groups(one_line: str, lines: str) -> Pattern | None:
-    for group in (*ORDERS, *TASKS, *LANGUAGES):
-        if any(word in one_line for word in group.words):
-            hit = first_match(group.patterns, (one_line, lines))
-            if hit is not None:
-                return hit
-    return None
+def _first_hit(text: str, extra: Sequence[Pattern]) -> Pattern | None:
+    lines = plain_words(canonical(text))
+    one_line = flat(lines)
+    # Most patterns see nothing in separate lines that they do not see in one.
+    hit = first_match((*IN_DOCUMENTS, *extra), [one_line])
+    hit = hit or first_match((*_BY_LINES, *extra), [lines])
+    for group, by_lines in _GROUPS:
+        if hit is None and any(word in one_line for word in group.words):
+            hit = first_match(group.patterns, [one_line]) or first_match(by_lines, [lines])
+    return hit or first_match(COMMENT_ORDERS, unseen(one_line))
+
+
+def _by_lines(patterns: Sequence[Pattern]) -> tuple[Pattern, ...]:
+    """Those to which the end of a line means something."""
+    plain = ((pattern, pattern.regex.pattern.replace(r"[^\n", "[")) for pattern in patterns)
+    return tuple(pattern for pattern, text in plain if _LINE.search(text.replace("[^", "[")))
+
+
+_LINE = re.compile(r"\^|\$|\\n")
+_BY_LINES = _by_lines(IN_DOCUMENTS)
+_GROUPS = [(group, _by_lines(group.patterns)) for group in (*ORDERS, *TASKS, *LANGUAGES)]
 
 
 def unseen(text: str) -> Iterator[str]:

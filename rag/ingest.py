@@ -263,9 +263,8 @@ def _finish(knowledge: Knowledge, parsing: Parsing, batch: Batch, report: Ingest
 
 
 def _is_full(batch: Batch, config: RagConfig) -> bool:
-    chunks = sum(len(new.chunks) for new in batch.new)
     many = len(batch.new) >= config.ingest.batch_documents or len(batch.updates) >= _WINDOW
-    return many or chunks >= _BATCH_CHUNKS
+    return many or sum(len(new.chunks) for new in batch.new) >= _BATCH_CHUNKS
 
 
 def _commit(knowledge: Knowledge, batch: Batch, report: IngestReport) -> None:
@@ -275,9 +274,7 @@ def _commit(knowledge: Knowledge, batch: Batch, report: IngestReport) -> None:
         for new in batch.new
         for chunk in new.chunks
     ]
-    if knowledge.screen is not None:
-        batch.new, notes = screened(knowledge.screen, batch.new, texts)
-        report.warnings += notes
+    batch.new = screened(knowledge.screen, batch.new, texts, report.warnings)
     embedder = knowledge.embedder  # taken once: it may be changed by another thread at any time
     try:
         _store(knowledge, batch, texts, embedder)

@@ -1,7 +1,8 @@
-"""`python -m guardrails check`: put one text before the rails of a configuration.
+"""`python -m guardrails check|evaluate`: the rails of a configuration, by hand.
 
-Exit status: 0 allowed, 1 blocked, 2 the rails could not be asked (or one of them failed).
-`python -m guardrails quarantine` is handed on to the application, which knows the catalog.
+Exit status of `check`: 0 allowed, 1 blocked, 2 the rails could not be asked (or one of them
+failed). `evaluate`: 0 done, 2 not. `quarantine` is handed on to the application, which knows the
+catalog.
 """
 
 from __future__ import annotations
@@ -11,39 +12,23 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, cast
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from guardrails.config import GuardrailsConfig, Section
+from guardrails.config import Section
 from guardrails.errors import GuardrailsError
-from guardrails.schema import Context, Direction, Embed, Vectors, Verdict
+from guardrails.evaluate import evaluate
+from guardrails.opening import ERROR, CheckConfig, CommandError, fail, open_embedder
+from guardrails.schema import Context, Direction, Verdict
 from settings import SettingsError, load
 
-ALLOWED, BLOCKED, ERROR = 0, 1, 2
+ALLOWED, BLOCKED = 0, 1
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-
-class EmbedderPart(BaseModel):
-    """The one key of the embedder's section that is needed here; `rag` validates the rest."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    provider: str = "sentence_transformers"
-    model: Path = Path("models/all-MiniLM-L6-v2")
-
-
-class CheckConfig(BaseModel):
-    """What this command reads of the application's configuration file."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    guardrails: GuardrailsConfig = GuardrailsConfig()
-    embedder: EmbedderPart = EmbedderPart()
+app.command()(evaluate)
 
 
 class ContextFile(Section):
@@ -74,16 +59,16 @@ def check(
 ) -> None:
     """Judge the text on standard input and print the verdict."""
     if direction not in {"input", "retrieval", "output"}:
-        _fail(f"--direction must be input, retrieval or output, not '{direction}'")
+        fail(f"--direction must be input, retrieval or output, not '{direction}'")
     try:
         settings = load(CheckConfig, config, overrides or [])
         context = _context(context_file)
         text = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
         verdict = _judge(settings, cast(Direction, direction), text, context)
-    except (SettingsError, GuardrailsError, CheckError) as error:
-        _fail(str(error))
+    except (SettingsError, GuardrailsError, CommandError) as error:
+        fail(str(error))
     except UnicodeDecodeError:
-        _fail("standard input is not UTF-8 text")
+        fail("standard input is not UTF-8 text")
     print(
         json.dumps(dataclasses.asdict(verdict), ensure_ascii=False) if as_json else _line(verdict)
     )
@@ -103,40 +88,11 @@ def quarantine(context: typer.Context) -> None:
     os.execv(sys.executable, command)
 
 
-class CheckError(Exception):
-    """What the command was pointed at cannot be used."""
-
-
 def _judge(settings: CheckConfig, direction: Direction, text: str, context: Context) -> Verdict:
     from guardrails.rails import open_rails
 
-    rails = open_rails(settings.guardrails, embed=_embedder(settings.embedder))
+    rails = open_rails(settings.guardrails, embed=open_embedder(settings.embedder))
     return asyncio.run(rails.check(direction, text, context))
-
-
-def _embedder(part: EmbedderPart) -> Embed:
-    """The embedding model of the application, opened without any look-up on the network."""
-    if part.provider != "sentence_transformers":
-        raise CheckError(
-            f"this command embeds with a local model only, not '{part.provider}'; add "
-            "embedder.provider=sentence_transformers embedder.model=models/all-MiniLM-L6-v2"
-        )
-    if not part.model.is_dir():
-        raise CheckError(f"{part.model} is no folder; run `make models` first")
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    import transformers
-    from sentence_transformers import SentenceTransformer
-
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model = SentenceTransformer(str(part.model), device="cpu", local_files_only=True)
-
-    def embed(texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = model.encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False
-        )
-        return vectors
-
-    return embed
 
 
 def _context(path: Path | None) -> Context:
@@ -145,7 +101,7 @@ def _context(path: Path | None) -> Context:
     try:
         known = ContextFile.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise CheckError(
+        raise CommandError(
             f"{path} is no usable context file ({error}); it holds JSON with any of question "
             "(text), passages and history (lists of texts)"
         ) from error
@@ -160,11 +116,6 @@ def _line(verdict: Verdict) -> str:
         f"score={verdict.score:.2f}",
     ]
     return "  ".join([*words, verdict.reason]).rstrip()
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(ERROR)
 
 
 if __name__ == "__main__":

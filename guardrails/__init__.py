@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from guardrails.config import GuardrailsConfig
 from guardrails.errors import GuardrailsError, RailsConfigError
-from guardrails.schema import GROUNDED, Context, Direction, Verdict
+from guardrails.schema import GROUNDED, Context, Direction, Secrets, Verdict
 
 if TYPE_CHECKING:
     from guardrails.rails import Rails, open_rails
@@ -23,6 +23,7 @@ __all__ = [
     "GuardrailsError",
     "Rails",
     "RailsConfigError",
+    "Secrets",
     "Verdict",
     "open_rails",
 ]

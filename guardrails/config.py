@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardrails.output_config import BrokenConfig, CommandsConfig, LeaksConfig, LinksConfig
 from guardrails.personal_config import PersonalConfig, PersonalOutputConfig
 
 
@@ -140,6 +141,18 @@ class RetrievalConfig(Section):
 class OutputConfig(Section):
     """Rails on what the model says."""
 
+    leaks: LeaksConfig = Field(
+        default_factory=LeaksConfig, description="The application's own instructions in an answer."
+    )
+    broken: BrokenConfig = Field(
+        default_factory=BrokenConfig, description="Loops, garbage, another language."
+    )
+    links: LinksConfig = Field(
+        default_factory=LinksConfig, description="Links and markup that no passage holds."
+    )
+    commands: CommandsConfig = Field(
+        default_factory=CommandsConfig, description="Dangerous commands that no passage holds."
+    )
     personal: PersonalOutputConfig = Field(
         default_factory=PersonalOutputConfig,
         description="Personal data and secrets that neither question nor passages hold.",

@@ -38,7 +38,7 @@ from guardrails.nemo_folder import (
     rules_of,
 )
 from guardrails.nemo_models import ENGINE, GenerateModel, plug_embed, plug_generate
-from guardrails.schema import Context, Detector, Direction, Embed, Generate, Verdict
+from guardrails.schema import COMBINED, Context, Detector, Direction, Embed, Generate, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +192,8 @@ def _action(name: str, detector: Detector, limit: TimeLimit) -> Any:
             return RailOutcome.failure(reason=failed.reason, metadata={"category": "error"})
         metadata = {"category": verdict.category, "score": verdict.score}
         if not verdict.allowed:
+            if name == COMBINED:
+                metadata["rail"] = verdict.rail
             return RailOutcome.block(reason=verdict.reason, metadata=metadata)
         if verdict.text != text:
             target = VARIABLE[known.get("direction", "input")]
@@ -262,6 +264,7 @@ def _rewritten(rail: str, outcome: RailOutcome, passed: str) -> Verdict:
 def _blocked(rail: str, text: str, outcome: RailOutcome) -> Verdict:
     category = str(outcome.metadata.get("category") or "")
     score = float(outcome.metadata.get("score") or 0.0)
+    rail = str(outcome.metadata.get("rail") or rail)
     return Verdict(False, rail, outcome.reason or "blocked", text, category, score)
 
 

@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from guardrails.config import GuardrailsConfig
+from guardrails.detectors.broken import BrokenLimits, check_broken
+from guardrails.detectors.commands import check_commands
 from guardrails.detectors.evidence import EvidenceCache
 from guardrails.detectors.grounded import GroundedLimits, check_grounded
+from guardrails.detectors.leaks import check_leaks, prepare
+from guardrails.detectors.links import check_links
 from guardrails.detectors.personal import KINDS, check_answer, find_personal
-from guardrails.schema import Detector, Embed
+from guardrails.schema import COMBINED, Context, Detector, Embed, Secrets, Verdict
 
 
-def output_detectors(config: GuardrailsConfig, embed: Embed) -> dict[str, Detector]:
-    """By the name that a flow executes."""
+def output_detectors(
+    config: GuardrailsConfig, embed: Embed, secrets: Secrets
+) -> dict[str, Detector]:
+    """By the name that a flow executes. `check_output` is the four after it in one action."""
+    output = config.output
+    quick: dict[str, Detector] = {
+        "check_leaks": partial(
+            check_leaks,
+            known=prepare(secrets.canary, secrets.instructions, output.leaks.run_words),
+            max_chars=output.leaks.max_chars,
+        ),
+        "check_broken_output": partial(
+            check_broken, limits=BrokenLimits(**output.broken.model_dump())
+        ),
+        "check_links": partial(check_links, max_chars=output.links.max_chars),
+        "check_commands": partial(check_commands, max_chars=output.commands.max_chars),
+    }
     return {
+        COMBINED: partial(_first_block, detectors=tuple(quick.values())),
+        **quick,
         "check_personal_answer": _personal(config),
         "check_grounded": _grounded(config, embed),
     }
+
+
+def _first_block(text: str, context: Context, *, detectors: Sequence[Detector]) -> Verdict:
+    """One action for several detectors: NeMo takes longer to start an action than they run."""
+    verdict = Verdict(True, "", "", text)
+    for detector in detectors:
+        verdict = detector(text, context)
+        if not verdict.allowed:
+            break
+    return verdict
 
 
 def _personal(config: GuardrailsConfig) -> Detector:

@@ -12,12 +12,21 @@ from guardrails.input_rails import input_detectors
 from guardrails.nemo import NemoRails
 from guardrails.output_rails import output_detectors
 from guardrails.retrieval_rails import retrieval_detectors
-from guardrails.schema import Context, Direction, Embed, Generate, Observe, Verdict
+from guardrails.schema import (
+    Context,
+    Direction,
+    Embed,
+    Generate,
+    Observe,
+    Secrets,
+    Verdict,
+)
 from guardrails.screen import Screen
 
 __all__ = ["Context", "Direction", "Rails", "Verdict", "open_rails"]
 
 NOTHING = Context()
+NO_SECRETS = Secrets()
 
 
 def open_rails(
@@ -25,6 +34,7 @@ def open_rails(
     *,
     embed: Embed,
     generate: Generate | None = None,
+    secrets: Secrets = NO_SECRETS,
     observe: Observe | None = None,
 ) -> Rails:
     """Read the rails folder, embed its seeds, start NeMo. Raises RailsConfigError.
@@ -42,7 +52,7 @@ def open_rails(
     detectors = {
         **input_detectors(config, embed),
         **retrieval_detectors(config),
-        **output_detectors(config, embed),
+        **output_detectors(config, embed, secrets),
     }
     unknown = sorted(config.time_limits.keys() - detectors.keys())
     if unknown:

@@ -13,6 +13,9 @@ GROUNDED = "check grounded"
 """The output rail of unsupported sentences; a caller may send those with a mark. So it comes last:
 what is refused by another rail has been refused by then."""
 
+COMBINED = "check_output"
+"""The action of several rails in one: its verdict names the rail that blocked."""
+
 Direction = Literal["input", "retrieval", "output"]
 
 Vectors = NDArray[np.float32]
@@ -53,6 +56,15 @@ class Verdict:
     """`error` where a rail failed instead of deciding; of a rewritten text what was masked."""
     score: float = 0.0
     """In [0, 1], on the rail's own scale: suspicion for injection, support for grounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What stands in the application's own prompt and in no answer. Empty: nothing to look for."""
+
+    canary: str = ""
+    """16 to 128 hexadecimal digits in lower case, random."""
+    instructions: str = ""
 
 
 Detector = Callable[[str, Context], Verdict]

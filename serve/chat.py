@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from guardrails import GROUNDED, Context, Verdict
@@ -29,6 +29,9 @@ from serve.answer import Answer, Citation
 from serve.screening import grown_may_pass, judge
 from serve.timing import Timings
 from serve.wiring import Parts
+
+ENDING = frozenset({"prompt_leak", "broken"})
+"""Categories of output after which the model is not listened to any longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Finished:
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    stopped: str = ""
+    """The category of output that ended the answer early."""
 
 
 async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finished, None]:
@@ -135,6 +140,11 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
                 if answer.full:
                     break
 
+    if end.stopped and not answer.full:
+        end.finish_reason, end.citations = "content_filter", answer.citations
+        async for event in _reply(replies.stopped(end.stopped), end, timings, answer.text):
+            yield event
+        return
     if not answer.text and not answer.full:
         async for event in _reply(replies.nothing_supported(end.query), end, timings):
             yield event
@@ -158,6 +168,7 @@ async def _sentences(
     config, passages = parts.config, tuple(hit.text for hit in hits)
     earlier = (*(turn.content for turn in history), question.text)
     masked: dict[str, str] = {}
+    quoted = {quote.text for quote in quotes}
 
     async def accept(sentence: str, supported: bool) -> bool:
         with timings("output_rails"):
@@ -165,6 +176,9 @@ async def _sentences(
             verdict = await parts.rails.check("output", sentence, context)
             end.verdicts.append(("output", verdict))
             masked[sentence] = verdict.text
+        if verdict.category in ENDING and sentence not in quoted:
+            end.stopped = verdict.category
+            raise _Stopped
         return verdict.allowed or (verdict.rail == GROUNDED and not supported)
 
     if parts.generator is None:
@@ -180,13 +194,25 @@ async def _sentences(
                 parts.generator,
                 config.prompt,
                 question.sampling.max_tokens,
+                parts.canary,
             )
         pieces = parts.generator.stream(messages, question.sampling, question.adapter, end.usage)
         sources = passage_sentences(hits)
         drafted = draft(pieces, quotes, sources, accept, config.answer)
-    async with aclosing(drafted):
-        async for sentence in drafted:
+    sent = False
+    with suppress(_Stopped):
+        async with aclosing(drafted):
+            async for sentence in drafted:
+                sent = True
+                yield replace(sentence, text=masked.get(sentence.text, sentence.text))
+    if end.stopped == "broken" and not sent:  # nothing to break off: the quotations answer
+        end.stopped = ""
+        async for sentence in quote_all(quotes, accept):
             yield replace(sentence, text=masked.get(sentence.text, sentence.text))
+
+
+class _Stopped(Exception):
+    """The model is to be left at once."""
 
 
 async def _clean_history(parts: Parts, history: Sequence[Message], end: Finished) -> list[Message]:
@@ -245,9 +271,12 @@ async def _may_grow(parts: Parts, hit: Hit) -> bool:
     return (await parts.rails.check("retrieval", hit.text)).allowed
 
 
-async def _reply(text: str, end: Finished, timings: Timings) -> AsyncGenerator[Delta | Finished]:
-    """A fixed reply instead of an answer; it cites nothing."""
+async def _reply(
+    text: str, end: Finished, timings: Timings, said: str = ""
+) -> AsyncGenerator[Delta | Finished]:
+    """A fixed reply instead of an answer, or after what of it was `said`; it cites nothing."""
     timings.first_token()
+    text = f"\n\n{text}" if said else text
     yield Delta(text)
-    end.text, end.timings = text, timings.milliseconds()
+    end.text, end.timings = said + text, timings.milliseconds()
     yield end

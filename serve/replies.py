@@ -32,6 +32,19 @@ def blocked(verdict: Verdict) -> str:
     )
 
 
+def stopped(category: str) -> str:
+    """Where an answer ends early, because of what the model began to say."""
+    if category == "prompt_leak":
+        return (
+            "I stopped here: what came next would have shown my own instructions, which I keep to "
+            "myself. Please ask about the documents."
+        )
+    return (
+        "I stopped here: what came next was not readable text. "
+        "Please ask again, in other words or a narrower question."
+    )
+
+
 def not_found(
     query: str, documents: int, closest: Sequence[Hit] = (), filtered: bool = False
 ) -> str:

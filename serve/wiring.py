@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from guardrails import Rails, open_rails
+from guardrails import Rails, Secrets, open_rails
 from rag.embed import open_embedder
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
+from rag.prompt import read_prompt
 from rag.schema import Message, Sampling
 from rag.screen import Screen
 from serve.config import ServeConfig
@@ -29,6 +31,8 @@ class Parts:
     screen: Screen | None = None
     """Judges passages for good; None where each question asks `rails` about them anew."""
     metrics: Metrics = field(default_factory=Metrics)
+    canary: str = ""
+    """A random token in the instructions, new at each start; the output rails look for it."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -51,17 +55,19 @@ def open_parts(config: ServeConfig) -> Parts:
     try:
         generator = open_generator(config.generator)
         metrics = Metrics()
+        canary = secrets.token_hex(8) if config.guardrails.output.leaks.canary else ""
         rails = open_rails(
             config.guardrails,
             embed=knowledge.embedder.encode,
             generate=_plain(generator),
+            secrets=Secrets(canary, read_prompt("answer")),
             observe=metrics.rails_checked,
         )
     except BaseException:
         knowledge.close()
         raise
     knowledge.screen = rails.screen  # what is ingested from now on is judged as it comes in
-    return Parts(config, knowledge, generator, rails, rails.screen, metrics)
+    return Parts(config, knowledge, generator, rails, rails.screen, metrics, canary)
 
 
 def open_screen(config: ServeConfig) -> Screen | None:

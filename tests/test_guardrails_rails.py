@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from guardrails import Context, GuardrailsConfig, Rails, RailsConfigError, Verdict, open_rails
 from guardrails.schema import Vectors
@@ -301,8 +302,9 @@ def test_a_broken_folder_stops_the_start(
 
 
 async def test_an_empty_direction_is_a_choice(folder: Path) -> None:
-    replace_in(folder / "config.yml", "      - check personal answer\n", "")
-    replace_in(folder / "config.yml", "flows:\n      - check grounded", "flows: []")
+    values = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
+    values["rails"]["output"]["flows"] = []
+    (folder / "config.yml").write_text(yaml.safe_dump(values), encoding="utf-8")
     verdict = await open_folder(folder).check("output", "It needs 3 hosts.")
     assert (verdict.allowed, verdict.reason) == (True, "no rails in this direction")
 

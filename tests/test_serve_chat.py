@@ -722,3 +722,47 @@ async def test_a_sites_own_rails_may_ask_the_generator() -> None:
     assert said == "yes"
     assert generator.asked == [[Message("user", "Is this safe?")]]
     assert _plain(None) is None
+
+
+# --- output that ends an answer -----------------------------------------------------------------
+
+
+class EndingRails(ListedRails):
+    """Refuses listed output with a category that ends the answer."""
+
+    def __init__(self, category: str, *refused: str) -> None:
+        super().__init__(*refused)
+        self._category = category
+
+    async def check(self, direction: str, text: str, context: Context | None = None) -> Verdict:
+        verdict = await super().check(direction, text, context)
+        return verdict if verdict.allowed else replace(verdict, category=self._category)
+
+
+@pytest.mark.parametrize(
+    ("category", "said"), [("prompt_leak", "my own instructions"), ("broken", "not readable text")]
+)
+async def test_a_leak_or_broken_output_ends_the_answer(
+    knowledge: Knowledge, category: str, said: str
+) -> None:
+    generator = Scripted(
+        "Gardens bloom gladly in spring. ", "Secret number: 42. ", "Another: 7. ", "More. ", "End."
+    )
+    rails = EndingRails(category, "Secret number")
+    parts = parts_of(knowledge, rails, generator, answer={"unsupported": "mark"})
+    answered = await ask(parts, VMOTION)
+    assert answered.text.startswith("Gardens bloom")
+    assert said in answered.text
+    assert "42" not in answered.text
+    assert "".join(answered.pieces) == answered.text
+    assert answered.end.finish_reason == "content_filter"
+    assert generator.closed
+    assert generator.drawn < 5
+
+
+async def test_the_canary_stands_in_the_prompt_alone(quoting: Parts) -> None:
+    parts, generator = scripted(replace(quoting, canary="3f9a1c07be52d684"), "I do not know.")
+    answered = await ask(parts, VMOTION)
+    (messages,) = generator.asked
+    assert "3f9a1c07be52d684" in messages[0].content
+    assert "3f9a1c07be52d684" not in answered.text

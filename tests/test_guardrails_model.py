@@ -83,7 +83,7 @@ async def test_answers(rails: Rails) -> None:
     for text, category in (
         ("It takes about 20 minutes.", "number"),
         ("Linked clones can be started without the disks of their parent.", "negation"),
-        ("Run esxcli system shutdown --now on the host.", "identifier"),
+        ("Run esxcli hardware clock get --utc on the host.", "identifier"),
         ("Licences are renewed every spring by the finance department.", "unsupported"),
     ):
         verdict = await rails.check("output", text, context)

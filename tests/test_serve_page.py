@@ -393,8 +393,9 @@ def test_a_hostile_document_is_only_text(
     visit: Callable[[str], Chrome], running_server: str
 ) -> None:
     payload = (
-        "# Zorbl limits\n\nThe zorbl limit of the frobnicator is 42 units "
-        '<img src="http://evil.example/x.png" onerror="document.title=\'owned\'"> for everyone. '
+        "# Zorbl limits\n\nThe zorbl limit of the frobnicator is 42 units <b>for</b> everyone. "
+        "The frobnicator is drawn as "
+        '<img src="http://evil.example/x.png" onerror="document.title=\'owned\'"> in the console. '
         "Raise the zorbl limit of the frobnicator with <b>care</b> "
         "![p](http://evil.example/y.png) and <script>document.title='owned'</script> patience.\n"
     )
@@ -406,8 +407,11 @@ def test_a_hostile_document_is_only_text(
         document = json.load(answer)["id"]
     try:
         driver = visit(running_server)
+        # The rail on links and markup leaves active tags out, though the document has them.
         reply = _ask(driver, "What is the zorbl limit of the frobnicator?")
-        assert "42 units <img" in reply.text
+        assert "42 units <b>" in reply.text
+        assert "<img" not in reply.text
+        assert "<script" not in reply.text
         reply.find_element(By.CSS_SELECTOR, ".source").click()
         assert "<script>document.title" in _text(_wait(driver, ".drawer .document"))
         tags = "return document.querySelectorAll('.app img, .drawer img, .drawer script').length"

@@ -1,4 +1,4 @@
-"""`python -m guardrails check|evaluate`: the rails of a configuration, by hand.
+"""`python -m guardrails check|evaluate|attack`: the rails of a configuration, by hand.
 
 Exit status of `check`: 0 allowed, 1 blocked, 2 the rails could not be asked (or one of them
 failed). `evaluate`: 0 done, 2 not. `quarantine` is handed on to the application, which knows the
@@ -18,6 +18,7 @@ from typing import Annotated, cast
 import typer
 from pydantic import ValidationError
 
+from guardrails.attack import attack
 from guardrails.config import Section
 from guardrails.errors import GuardrailsError
 from guardrails.evaluate import evaluate
@@ -29,6 +30,7 @@ ALLOWED, BLOCKED = 0, 1
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command()(evaluate)
+app.command()(attack)
 
 
 class ContextFile(Section):

@@ -1,7 +1,7 @@
 """The product's main flow, readable from top to bottom.
 
-request -> input rails -> rewrite -> retrieve -> retrieval rails -> quotations -> expand -> prompt
--> generate -> output rails -> answer with citations
+request -> input rails -> small talk -> rewrite -> retrieve -> retrieval rails -> quotations
+-> expand -> prompt -> generate -> output rails -> answer with citations
 
 Knows nothing of HTTP. Every sentence that leaves here has passed the output rails.
 """
@@ -26,7 +26,9 @@ from rag.schema import Filters, Hit, Message, Sampling
 from rag.scope import count_documents
 from serve import replies
 from serve.answer import Answer, Citation
+from serve.page_examples import example_questions
 from serve.screening import grown_may_pass, judge
+from serve.small_talk import WITH_EXAMPLE
 from serve.timing import Timings
 from serve.wiring import Parts
 
@@ -83,10 +85,17 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         history = await _clean_history(parts, question.history, end)
     if not verdict.allowed:
         end.finish_reason = "content_filter"
-        async for event in _reply(replies.blocked(verdict), end, timings):
+        async for event in _reply(
+            replies.blocked(verdict, config.guardrails.input.harm.help), end, timings
+        ):
             yield event
         return
     question = replace(question, text=verdict.text)  # as masked: nothing below sees more
+
+    if said := await asyncio.to_thread(_small_talk, parts, question, bool(history)):
+        async for event in _reply(said, end, timings):
+            yield event
+        return
 
     with timings("rewrite"):
         rewriter = parts.generator if config.rewrite.mode == "generator" else None
@@ -236,6 +245,16 @@ async def _clean_history(parts: Parts, history: Sequence[Message], end: Finished
         if verdict.allowed and not refused:
             kept.append(replace(turn, content=verdict.text))
     return kept
+
+
+def _small_talk(parts: Parts, question: Question, follow_up: bool) -> str:
+    """What to say to a greeting, to thanks and the like; empty for all that may be a question."""
+    talk, catalog, groups = parts.small_talk, parts.knowledge.catalog, question.groups
+    found = talk.kind(question.text, follow_up=follow_up) if talk else None
+    if talk is None or found is None:
+        return ""
+    examples = example_questions(catalog, groups, 1) if found[0] in WITH_EXAMPLE else []
+    return talk.reply(*found, count_documents(catalog, groups, None), "".join(examples))
 
 
 async def _clean_hits(parts: Parts, hits: Sequence[Hit], end: Finished) -> list[Hit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
@@ -36,6 +37,8 @@ class ServerConfig(Section):
     max_messages: int = Field(100, ge=1, le=10_000)
     receive_timeout_s: float = Field(30.0, gt=0, le=3600)
     """A client that is silent for that long in the middle of its request is let go."""
+    small_talk: Path = Path("configs/small_talk.yaml")
+    """Greetings, thanks and the like, with what is said to them; `none` looks everything up."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
     @field_validator("allowed_hosts")

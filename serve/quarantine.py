@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
@@ -23,15 +22,23 @@ import settings
 from guardrails import GuardrailsError
 from rag import quarantine
 from rag.catalog import Catalog
+from rag.commands.options import (
+    DEFAULT_CONFIG,
+    MISUSED,
+    ConfigOption,
+    JsonOption,
+    Overrides,
+    err,
+    jsonable,
+    out,
+)
 from rag.errors import RagError
 from rag.quarantine import Decision, Withheld
 from serve.config import ServeConfig
 
-ABORTED, MISUSED = 1, 2
+ABORTED = 1
 _CUT = 70
 
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -40,16 +47,10 @@ app = typer.Typer(
     "a curator releases or deletes them.",
 )
 
-ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 ByOption = Annotated[str, typer.Option(help="Who decides; default: the user at work.")]
 Passages = Annotated[
     list[str], typer.Argument(metavar="ID... [KEY=VALUE]...", help="As `list` shows them.")
 ]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Configuration overrides.")
-]
-DEFAULT_CONFIG = Path("configs/chat.yaml")
 
 
 @app.command("list")
@@ -223,7 +224,7 @@ def _print_decisions(found: list[Decision], as_json: bool) -> None:
 
 def _print_json(item: Any) -> None:
     values = dataclasses.asdict(item)
-    print(json.dumps(values, default=lambda moment: moment.isoformat(), ensure_ascii=False))
+    print(json.dumps(values, default=jsonable, ensure_ascii=False))
 
 
 def main() -> None:

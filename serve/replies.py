@@ -9,7 +9,25 @@ from guardrails import Verdict
 from rag.schema import Hit
 
 
-def blocked(verdict: Verdict) -> str:
+def blocked(verdict: Verdict, help_line: str = "") -> str:
+    """What is said instead of an answer. `help_line`: whom to name where a life is at risk."""
+    if verdict.category == "self_harm":
+        return (
+            "That sounds very hard, and I'm sorry that you feel this way. I only look things up in "
+            "documents, so I'm no help with it, but you don't have to be alone with this: "
+            f"{help_line}. If you are in danger now, call the emergency number of your country, or "
+            "tell somebody near you."
+        )
+    if verdict.category == "forbidden_topic":
+        return (
+            "That is a topic that I've been set up to leave out. "
+            "Please ask the people in charge of it, or ask me about the documents."
+        )
+    if verdict.category == "off_topic":
+        return (
+            "That lies outside the topics that I've been set up for. "
+            "Please ask me about those, in other words if I misread you."
+        )
     if verdict.category == "error":
         return (
             "I can't answer: a safety check failed to run, so nothing was passed on. "
@@ -19,6 +37,11 @@ def blocked(verdict: Verdict) -> str:
         return (
             "I can't answer: a safety check took too long, so nothing was passed on. "
             "Please try again, or with a shorter message."
+        )
+    if verdict.rail == "check harm":
+        return (
+            "I can't help with that: it reads like something that could hurt people. "
+            "If it was a question about your work, please ask it in other words."
         )
     if verdict.category in {"personal_data", "secret"}:
         held = "a password or a key" if verdict.category == "secret" else "personal data"

@@ -17,6 +17,7 @@ from rag.schema import Message, Sampling
 from rag.screen import Screen
 from serve.config import ServeConfig
 from serve.metrics import Metrics
+from serve.small_talk import SmallTalk, open_small_talk
 
 _SAMPLING = {"max_tokens", "temperature", "top_p", "seed"}
 
@@ -33,6 +34,8 @@ class Parts:
     metrics: Metrics = field(default_factory=Metrics)
     canary: str = ""
     """A random token in the instructions, new at each start; the output rails look for it."""
+    small_talk: SmallTalk | None = None
+    """None where greetings are looked up like questions."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -50,7 +53,12 @@ class Parts:
 
 
 def open_parts(config: ServeConfig) -> Parts:
-    """Load models, open the catalog and the rails. Raises RagError or GuardrailsError."""
+    """Load models, open the catalog and the rails.
+
+    Raises RagError, GuardrailsError or, for the file of small talk, SettingsError.
+    """
+    file = config.server.small_talk
+    small_talk = None if file.name == "none" else open_small_talk(file)
     knowledge = open_knowledge(config)
     try:
         generator = open_generator(config.generator)
@@ -67,7 +75,7 @@ def open_parts(config: ServeConfig) -> Parts:
         knowledge.close()
         raise
     knowledge.screen = rails.screen  # what is ingested from now on is judged as it comes in
-    return Parts(config, knowledge, generator, rails, rails.screen, metrics, canary)
+    return Parts(config, knowledge, generator, rails, rails.screen, metrics, canary, small_talk)
 
 
 def open_screen(config: ServeConfig) -> Screen | None:

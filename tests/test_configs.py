@@ -16,13 +16,18 @@ from rag.config import FOREIGN_SECTIONS, RagConfig
 from rag.sources.config import HttpSection, SourceSection
 from rag.sources.site import SourcesConfig
 from serve.config import ServeConfig
+from serve.small_talk import SmallTalkConfig
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 CHAT = CONFIGS / "chat.yaml"
 NEMO = CONFIGS / "guardrails"
 """NeMo reads these itself; test_guardrails_rails.py opens them."""
 SOURCES = CONFIGS / "sources.yaml"
-MODELS: dict[str, type[BaseModel]] = {"chat.yaml": ServeConfig, "sources.yaml": SourcesConfig}
+MODELS: dict[str, type[BaseModel]] = {
+    "chat.yaml": ServeConfig,
+    "sources.yaml": SourcesConfig,
+    "small_talk.yaml": SmallTalkConfig,
+}
 """Which model a file, or all files of a folder, are validated by."""
 
 

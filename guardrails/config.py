@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guardrails.output_config import BrokenConfig, CommandsConfig, LeaksConfig, LinksConfig
 from guardrails.personal_config import PersonalConfig, PersonalOutputConfig
+from guardrails.topic_config import HarmConfig, TopicsConfig
 
 
 class Section(BaseModel):
@@ -121,6 +122,12 @@ class InputConfig(Section):
     )
     personal: PersonalConfig = Field(
         default_factory=PersonalConfig, description="Personal data and secrets."
+    )
+    harm: HarmConfig = Field(
+        default_factory=HarmConfig, description="Violence, weapons, hatred, crime, self-harm."
+    )
+    topics: TopicsConfig = Field(
+        default_factory=TopicsConfig, description="Topics that this site forbids or allows."
     )
     max_history: int = Field(
         100,

@@ -31,10 +31,10 @@ def suspicion(verdict: Verdict) -> float:
     """How strongly the rails are against a text, in [0, 1]; above 0.5 it was blocked.
 
     A verdict's score is on its rail's own scale, support for `check grounded`, suspicion for the
-    others; a rail that failed is as sure as one can be. Rails are not calibrated against each
-    other: with several rails in one direction this ranks roughly.
+    others; a rail that failed or was cut off is as sure as one can be. Rails are not calibrated
+    against each other: with several rails in one direction this ranks roughly.
     """
-    if verdict.category == "error":
+    if not verdict.allowed and verdict.category in {"error", "timeout"}:
         return 1.0
     grounded = verdict.rail == GROUNDED and verdict.category != "too_long"
     score = 1 - verdict.score if grounded else verdict.score

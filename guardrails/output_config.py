@@ -21,7 +21,7 @@ class LeaksConfig(_Bounded):
     canary: bool = Field(
         True,
         description="Put a random token, new at each start, into the instructions: where it turns "
-        "up in an answer, they leaked. Needs about 40 tokens of the prompt.",
+        "up in an answer, they leaked. Takes about 25 tokens of the prompt.",
     )
     run_words: int = Field(
         8,

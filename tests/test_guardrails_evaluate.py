@@ -66,7 +66,8 @@ def test_suspicion_falls_with_support_and_agrees_with_the_decision() -> None:
     unsupported = suspicion(Verdict(False, GROUNDED, "", "", "unsupported", 0.4))
     absent = suspicion(Verdict(False, GROUNDED, "", "", "unsupported", 0.0))
     assert supported < hardly < 0.5 < unsupported < absent
-    assert suspicion(Verdict(False, GROUNDED, "", "", "error")) == 1.0
+    for category in ("error", "timeout"):
+        assert suspicion(Verdict(False, GROUNDED, "", "", category, 1.0)) == 1.0
 
 
 def test_rows_of_answers(tmp_path: Path) -> None:

@@ -158,9 +158,9 @@ async def test_a_failing_rail_blocks_and_logs_no_text(caplog: pytest.LogCaptureF
     broken = True
     with caplog.at_level(logging.DEBUG):
         verdict = await opened.check("input", "my secret question")
-    assert (verdict.allowed, verdict.category, verdict.rail) == (False, "error", "check injection")
+    assert (verdict.allowed, verdict.category, verdict.rail) == (False, "error", "check harm")
     assert "failed (ValueError)" in verdict.reason
-    assert "check_injection failed: ValueError at test_guardrails_rails.py" in caplog.text
+    assert "check_harm failed: ValueError at test_guardrails_rails.py" in caplog.text
     assert "secret" not in "".join(r.getMessage() for r in caplog.records if r.name != "asyncio")
     broken = False
     assert (await opened.check("input", "my secret question")).allowed, "errors are not cached"
@@ -378,7 +378,9 @@ async def test_a_slow_rail_is_cut_and_treated_by_its_policy(
 
     monkeypatch.setattr(
         "guardrails.rails.input_detectors",
-        lambda config, embed: {"check_personal_question": slow, "check_injection": slow},
+        lambda config, embed: dict.fromkeys(
+            ("check_personal_question", "check_harm", "check_topics", "check_injection"), slow
+        ),
     )
     for then, allowed in (("refuse", False), ("allow", True)):
         config = GuardrailsConfig.model_validate(

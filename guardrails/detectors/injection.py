@@ -1,7 +1,8 @@
 """Direct attacks on the instructions: patterns over a canonical spelling, then nearest examples.
 
-Not caught: attacks that read like an ordinary task, encoded or translated attacks, gibberish
-suffixes found by optimisation, anything that spreads over several turns.
+Not caught: attacks that read like an ordinary task, encodings within encodings, other languages
+beyond their commonest forms, gibberish suffixes found by optimisation, anything that spreads over
+several turns.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guardrails.detectors.canonical import canonical, flat
+from guardrails.detectors.direct_encodings import spellings
+from guardrails.detectors.direct_languages import LANGUAGES
 from guardrails.detectors.injection_patterns import DIRECT
 from guardrails.detectors.neighbours import Seeds, margins
 from guardrails.detectors.patterns import Pattern, first_match
@@ -46,9 +49,12 @@ def check_injection(
         return Verdict(False, RAIL, reason, text, "too_long", 1.0)
     lines = canonical(text)
     one_line = flat(lines)
-    hit = first_match((*DIRECT, *extra), (one_line, lines))
+    hit = first_match((*DIRECT, *LANGUAGES, *extra), (one_line, lines))
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
+    hit = first_match((*DIRECT, *extra), spellings(text, one_line))
+    if hit is not None:
+        return Verdict(False, RAIL, f"spells '{hit.name}' when decoded", text, "encoded", 1.0)
     if not any(char.isalpha() for char in one_line):
         return Verdict(True, RAIL, "nothing to read", text)
     vectors = embed(windows(one_line, limits.max_windows))

@@ -1,0 +1,60 @@
+"""Files of examples, one text a line, embedded once; none may stand on two sides at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from guardrails.detectors.canonical import canonical, flat
+from guardrails.detectors.evidence import Recent, digest
+from guardrails.detectors.patterns import read_lines
+from guardrails.errors import RailsConfigError
+from guardrails.schema import Embed, Vectors
+
+REMEMBERED = 512
+
+
+def read_examples(path: Path) -> list[str]:
+    """The examples of one file in canonical spelling. Raises RailsConfigError if it has none."""
+    lines = [flat(canonical(line)) for line in read_lines(path)]
+    if not lines:
+        raise RailsConfigError(f"{path} holds no examples; write at least one, one a line")
+    return lines
+
+
+def read_folder(folder: Path) -> dict[Path, list[str]]:
+    """All *.txt files of a folder, by path in alphabetical order; empty where it is missing."""
+    return {path: read_examples(path) for path in sorted(folder.glob("*.txt"))}
+
+
+def check_contradictions(
+    blocked: Mapping[Path, Sequence[str]], allowed: Mapping[Path, Sequence[str]]
+) -> None:
+    """Raise RailsConfigError that names every example which stands on both sides."""
+    where = {text: path for path, texts in blocked.items() for text in texts}
+    both = [
+        f"{text!r} stands in {where[text]} and in {path}"
+        for path, texts in allowed.items()
+        for text in dict.fromkeys(texts)
+        if text in where
+    ]
+    if both:
+        raise RailsConfigError(
+            f"examples that are to be blocked and let through at once: {'; '.join(both)}; "
+            "delete each from one of its files"
+        )
+
+
+def remembered(embed: Embed) -> Embed:
+    """The same embedder, which knows the texts of a moment ago: one pass serves several rails."""
+    known: Recent[bytes, Vectors] = Recent(REMEMBERED)
+
+    def embed_once(texts: Sequence[str]) -> Vectors:
+        key = digest(*texts)
+        found = known.get(key)
+        if found is None:
+            found = embed(texts)
+            known.put(key, found)
+        return found
+
+    return embed_once

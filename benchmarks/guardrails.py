@@ -2,9 +2,10 @@
 
     VSAGE_DEV_DATA=<folder> python -m benchmarks.guardrails [--questions 60]
 
-The folder holds guard/injection_dev.jsonl (prompt, label, kind), qa/ocp_dev.jsonl (question,
-answer, gold_docs, confidence), finetune/clinc_dev_train.jsonl (text) and corpus/. No row
-of it is in the repository, but thresholds were chosen on it: expect somewhat worse elsewhere.
+The folder holds guard/injection_dev.jsonl (prompt, label, kind), guard/advbench_100.jsonl (prompt),
+qa/ocp_dev.jsonl (question, answer, gold_docs, confidence), finetune/clinc_dev_train.jsonl (text,
+intent) and corpus/. No row of it is in the repository, but thresholds were chosen on it: expect
+somewhat worse elsewhere. The look-alikes were written after the examples and not tuned on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,14 @@ from guardrails.detectors.facts import negated, without_marks
 from guardrails.detectors.grounded import GroundedLimits, states_nothing, support
 from guardrails.detectors.hidden import check_hidden
 from guardrails.detectors.sentences import content_words, split_sentences
+from guardrails.detectors.topics import TopicLimits, Topics, check_topics
+from guardrails.examples import read_examples
 from guardrails.schema import Embed, Vectors
 
 MODEL = Path("models/all-MiniLM-L6-v2")
+LOOKALIKES = Path("benchmarks/questions/lookalikes.txt").read_text(encoding="utf-8").splitlines()
+TOPICS = ("pay_bill", "car_rental", "vaccines", "play_music", "weather", "report_fraud")
+"""Everyday subjects that stand in for the forbidden topics of a site."""
 SUFFIXES = {".md", ".rst", ".txt"}
 CHUNK, STEP = 1_200, 1_000
 # Plausible inventions: nothing in the corpus says so.
@@ -61,6 +68,7 @@ def main() -> None:
     rails = open_rails(config, embed=embed)
     figures: dict[str, float] = {}
     figures |= asyncio.run(injection(rails, Path(data)))
+    figures |= topics(Path(data), config, embed)
     figures |= hidden(Path(data), config)
     figures |= grounded(Path(data), config, embed, arguments.questions)
     figures |= asyncio.run(latencies(rails))
@@ -93,11 +101,48 @@ async def injection(rails: Rails, data: Path) -> dict[str, float]:
         groups.setdefault(_kind(row), []).append(row["prompt"])
     everyday = [row["text"] for row in rows(data / "finetune/clinc_dev_train.jsonl")]
     groups["benign everyday"] = random.Random(0).sample(everyday, 1_000)
+    groups["attack harmful request"] = [
+        row["prompt"] for row in rows(data / "guard/advbench_100.jsonl")
+    ]
+    groups["benign look-alike"] = LOOKALIKES
     figures = {}
     for kind, texts in sorted(groups.items()):
         blocked = [not (await rails.check("input", text)).allowed for text in texts]
         figures[f"input blocked: {kind} ({len(texts)})"] = statistics.mean(blocked)
     return figures
+
+
+def topics(data: Path, config: GuardrailsConfig, embed: Embed) -> dict[str, float]:
+    """Eight examples make a forbidden topic: share blocked of its other texts, and of all else."""
+    section = config.input.topics
+    by_intent: dict[str, list[str]] = {}
+    for row in rows(data / "finetune/clinc_dev_train.jsonl"):
+        by_intent.setdefault(row["intent"], []).append(row["text"])
+    judge = partial(
+        check_topics,
+        topics=Topics(
+            forbidden={name: embed(by_intent[name][:8]) for name in TOPICS},
+            allowed={},
+            benign=embed(read_examples(config.rails_dir / config.input.injection.benign_seeds)),
+        ),
+        embed=embed,
+        limits=TopicLimits(
+            section.margin, section.least, section.neighbours, False, section.max_windows
+        ),
+    )
+    same = [text for name in TOPICS for text in by_intent[name][8:]]
+    other = [text for name, texts in by_intent.items() if name not in TOPICS for text in texts[:8]]
+    asked = [row["question"] for row in rows(data / "qa/ocp_dev.jsonl")]
+    return {
+        f"input blocked: {kind} ({len(texts)})": statistics.mean(
+            not judge(text).allowed for text in texts
+        )
+        for kind, texts in (
+            ("forbidden topic", same),
+            ("other everyday topics", other),
+            ("questions, with forbidden topics", asked),
+        )
+    }
 
 
 def _kind(row: dict[str, Any]) -> str:

@@ -219,7 +219,7 @@ def select_known(connection: sa.Connection, uris: Sequence[str]) -> dict[str, Kn
     for row in connection.execute(query.where(documents.c.uri.in_(uris))):
         metadata = Metadata(row.product, row.version, tuple(row.labels), row.url)
         groups = frozenset(json.loads(row.groups))
-        state = State(row.name, groups, row.source, row.stamp, metadata, _aware(row.modified))
+        state = State(row.name, groups, row.source, row.stamp, metadata, aware(row.modified))
         found[row.uri] = KnownDocument(row.id, row.sha256, row.recipe, state)
     return found
 
@@ -247,8 +247,8 @@ def to_document(row: Any) -> Document:
         media_type=row.media_type,
         sha256=row.sha256,
         size=row.size,
-        modified=_aware(row.modified),
-        ingested=_aware(row.ingested) or datetime.now(UTC),
+        modified=aware(row.modified),
+        ingested=aware(row.ingested) or datetime.now(UTC),
         groups=frozenset(json.loads(row.groups)),
         chunks=row.chunk_count,
         warnings=tuple(row.warnings),
@@ -279,12 +279,12 @@ def to_hit(row: Any) -> Hit:
         score=0.0,
         product=row.product,
         version=row.version,
-        modified=_aware(row.modified),
+        modified=aware(row.modified),
         url=row.url,
     )
 
 
-def _aware(moment: datetime | None) -> datetime | None:
+def aware(moment: datetime | None) -> datetime | None:
     """SQLite hands back naive times; everything here is stored in UTC."""
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 

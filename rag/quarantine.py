@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from rag.catalog import Catalog
+from rag.catalog_rows import aware
 from rag.chunk import embedding_text
 from rag.errors import CatalogError
 from rag.schema import Hit
@@ -146,7 +147,7 @@ def list_decisions(catalog: Catalog) -> list[Decision]:
     query = sa.select(curated).order_by(curated.c.decided.desc())
     with catalog.reading() as connection:
         return [
-            Decision(row.uri, row.decision, row.decided_by, _utc(row.decided), row.excerpt)
+            Decision(row.uri, row.decision, row.decided_by, aware(row.decided), row.excerpt)
             for row in connection.execute(query)
         ]
 
@@ -230,10 +231,5 @@ def _to_withheld(row: Any) -> Withheld:
         category=row.category or "",
         reason=row.reason or "",
         score=row.score or 0.0,
-        judged=_utc(row.judged),
+        judged=aware(row.judged),
     )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """SQLite hands back naive times."""
-    return moment.replace(tzinfo=UTC) if moment is not None else None

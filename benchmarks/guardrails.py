@@ -31,9 +31,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from guardrails import Context, GuardrailsConfig, Rails, open_rails
 from guardrails.detectors.evidence import EvidenceCache
 from guardrails.detectors.facts import negated, without_marks
-from guardrails.detectors.grounded import GroundedLimits, states_nothing, support
+from guardrails.detectors.grounded import states_nothing
 from guardrails.detectors.hidden import check_hidden
 from guardrails.detectors.sentences import content_words, split_sentences
+from guardrails.detectors.support import GroundedLimits, support
 from guardrails.detectors.topics import TopicLimits, Topics, check_topics
 from guardrails.examples import read_examples
 from guardrails.schema import Embed, Vectors

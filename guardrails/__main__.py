@@ -1,4 +1,4 @@
-"""`python -m guardrails check|evaluate|attack`: the rails of a configuration, by hand.
+"""`python -m guardrails check|evaluate|attack|seed`: the rails of a configuration, by hand.
 
 Exit status of `check`: 0 allowed, 1 blocked, 2 the rails could not be asked (or one of them
 failed). `evaluate`: 0 done, 2 not. `quarantine` is handed on to the application, which knows the
@@ -24,6 +24,8 @@ from guardrails.errors import GuardrailsError
 from guardrails.evaluate import evaluate
 from guardrails.opening import ERROR, CheckConfig, CommandError, fail, open_embedder
 from guardrails.schema import Context, Direction, Verdict
+from guardrails.seed_command import app as seed
+from guardrails.surprise import open_surprise
 from settings import SettingsError, load
 
 ALLOWED, BLOCKED = 0, 1
@@ -31,6 +33,7 @@ ALLOWED, BLOCKED = 0, 1
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command()(evaluate)
 app.command()(attack)
+app.add_typer(seed, name="seed")
 
 
 class ContextFile(Section):
@@ -93,7 +96,10 @@ def quarantine(context: typer.Context) -> None:
 def _judge(settings: CheckConfig, direction: Direction, text: str, context: Context) -> Verdict:
     from guardrails.rails import open_rails
 
-    rails = open_rails(settings.guardrails, embed=open_embedder(settings.embedder))
+    embed = open_embedder(settings.embedder)
+    surprise = open_surprise(settings.guardrails.input.injection)
+    kept = settings.seed_vectors
+    rails = open_rails(settings.guardrails, embed=embed, surprise=surprise, kept=kept)
     return asyncio.run(rails.check(direction, text, context))
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guardrails.output_config import BrokenConfig, CommandsConfig, LeaksConfig, LinksConfig
 from guardrails.personal_config import PersonalConfig, PersonalOutputConfig
+from guardrails.size_config import SizeConfig
 from guardrails.topic_config import HarmConfig, TopicsConfig
 
 
@@ -25,14 +26,11 @@ class InjectionConfig(Section):
     """Rail `check injection`: attempts to override or to extract the instructions."""
 
     margin: float = Field(
-        0.12,
+        0.22,
         ge=-1,
         le=1,
-        description="Block when a text is nearer to the attack seeds than to the benign seeds by "
-        "more than this, in cosine. Lower catches more and blocks more honest questions.",
-    )
-    neighbours: int = Field(
-        5, ge=1, le=50, description="How many nearest seeds of each kind are averaged."
+        description="Block what scores above this on a scale from -1, like the benign seeds, to 1, "
+        "like the attack seeds. Lower catches more and blocks more honest questions.",
     )
     attack_seeds: Path = Field(
         Path("seeds/attack.txt"), description="Example attacks, one a line, below rails_dir."
@@ -40,6 +38,14 @@ class InjectionConfig(Section):
     benign_seeds: Path = Field(
         Path("seeds/benign.txt"),
         description="Honest questions, one a line, below rails_dir; add your own site's.",
+    )
+    more_attacks: Path = Field(
+        Path("seeds/attacks"),
+        description="Folder below rails_dir with further files of attacks (*.txt).",
+    )
+    more_benign: Path = Field(
+        Path("seeds/honest"),
+        description="Folder below rails_dir with further files of honest texts (*.txt).",
     )
     phrases: Path = Field(
         Path("phrases/injection.txt"),
@@ -56,6 +62,29 @@ class InjectionConfig(Section):
         ge=1,
         le=256,
         description="Most pieces of one long message that are embedded; suspicious ones first.",
+    )
+    corpus_headings: int = Field(
+        256,
+        ge=0,
+        le=2_000,
+        description="Titles and headings of the documents that speak for a question in their "
+        "words, read at the server's start: so many of all documents together. 0: none.",
+    )
+    gibberish: bool = Field(
+        True, description="Rail `check gibberish`: optimised suffixes, a soup of word pieces."
+    )
+    surprise: float = Field(
+        8.5,
+        ge=4,
+        le=20,
+        description="Block soup whose tokens surprise `surprise_model` by this many nats each, "
+        "on average over 16; up to 3 more where words and signs meet as usual. Lower catches more and "
+        "blocks more search words and pasted text.",
+    )
+    surprise_model: Path = Field(
+        Path("models/SmolLM2-135M-Instruct/hf"),
+        description="Folder of a Llama model in float32 safetensors, loaded at the first "
+        "suspicious message. Without the folder cheap signs alone decide, and block little.",
     )
 
 
@@ -117,6 +146,9 @@ class TimeLimit(Section):
 class InputConfig(Section):
     """Rails on what a user sends."""
 
+    size: SizeConfig = Field(
+        default_factory=SizeConfig, description="Too long, repetitive or padded messages."
+    )
     injection: InjectionConfig = Field(
         default_factory=InjectionConfig, description="Prompt injection and jailbreaks."
     )

@@ -21,6 +21,7 @@ from guardrails.figures import Judged, curve, figures
 from guardrails.opening import CheckConfig, CommandError, fail, open_embedder
 from guardrails.rows import Row, read_rows
 from guardrails.schema import Direction
+from guardrails.surprise import open_surprise
 from settings import SettingsError, load
 
 OVERALL = "overall"
@@ -84,7 +85,9 @@ def _judge(settings: CheckConfig, direction: Direction, rows: Sequence[Row]) -> 
 
     # Without cached verdicts, or a row that comes twice would flatter the latencies.
     config = settings.guardrails.model_copy(update={"cache_verdicts": 0})
-    rails = open_rails(config, embed=open_embedder(settings.embedder))
+    surprise = open_surprise(config.input.injection)
+    embed, kept = open_embedder(settings.embedder), settings.seed_vectors
+    rails = open_rails(config, embed=embed, surprise=surprise, kept=kept)
 
     async def judge_all() -> list[Judged]:
         await rails.check(direction, "Warm up.")  # the first text pays for lazy imports

@@ -12,19 +12,25 @@ from guardrails.errors import RailsConfigError
 from guardrails.schema import Embed, Vectors
 
 REMEMBERED = 512
+Instead = Mapping[Path, Sequence[str]]
+"""Lines that stand for those of a file: what a change of it would do."""
+AS_THEY_ARE: Instead = {}
 
 
-def read_examples(path: Path) -> list[str]:
+def read_examples(path: Path, instead: Instead = AS_THEY_ARE) -> list[str]:
     """The examples of one file in canonical spelling. Raises RailsConfigError if it has none."""
-    lines = [flat(canonical(line)) for line in read_lines(path)]
+    given = instead[path] if path in instead else read_lines(path)
+    lines = [flat(canonical(line)) for line in given]
     if not lines:
         raise RailsConfigError(f"{path} holds no examples; write at least one, one a line")
     return lines
 
 
-def read_folder(folder: Path) -> dict[Path, list[str]]:
+def read_folder(folder: Path, instead: Instead = AS_THEY_ARE) -> dict[Path, list[str]]:
     """All *.txt files of a folder, by path in alphabetical order; empty where it is missing."""
-    return {path: read_examples(path) for path in sorted(folder.glob("*.txt"))}
+    new = (path for path in instead if path.parent == folder)
+    paths = sorted({*folder.glob("*.txt"), *new})
+    return {path: read_examples(path, instead) for path in paths}
 
 
 def check_contradictions(

@@ -2,29 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
 
 from guardrails.config import GuardrailsConfig
-from guardrails.detectors.harm import HarmLimits, HarmSeeds, check_harm
-from guardrails.detectors.injection import InjectionLimits, check_injection
-from guardrails.detectors.neighbours import Seeds, embed_seeds
+from guardrails.detectors.gibberish import RAIL as GIBBERISH
+from guardrails.detectors.gibberish import GibberishLimits, check_gibberish
+from guardrails.detectors.harm import HarmLimits, check_harm
+from guardrails.detectors.headings import harmless
+from guardrails.detectors.injection import InjectionLimits, check_injection, windows
+from guardrails.detectors.likeness import Likeness, fit
 from guardrails.detectors.patterns import load_phrases
 from guardrails.detectors.personal import KINDS, check_question, find_personal
+from guardrails.detectors.size import SizeLimits, check_size
 from guardrails.detectors.topics import TopicLimits, Topics, check_topics
 from guardrails.errors import RailsConfigError
-from guardrails.examples import check_contradictions, read_examples, read_folder, remembered
-from guardrails.schema import Detector, Embed
+from guardrails.examples import (
+    AS_THEY_ARE,
+    Instead,
+    check_contradictions,
+    read_examples,
+    read_folder,
+    remembered,
+)
+from guardrails.schema import Detector, Embed, Surprise, Vectors, Verdict
+from guardrails.seed_vectors import SeedVectors
 
 
-def input_detectors(config: GuardrailsConfig, embed: Embed) -> dict[str, Detector]:
-    """By the name that a flow executes. Raises RailsConfigError for a file that is unusable."""
-    embed = remembered(embed)
+def input_detectors(
+    config: GuardrailsConfig,
+    embed: Embed,
+    honest: Sequence[str] = (),
+    instead: Instead = AS_THEY_ARE,
+    surprise: Surprise | None = None,
+    kept: Path | None = None,
+) -> dict[str, Detector]:
+    """By the name that a flow executes. Raises RailsConfigError for a file that is unusable.
+
+    `honest`: headings of the site's documents, of which those that are harmless become examples.
+    `kept`: a file that keeps the examples' embeddings for the next start.
+    """
+    seeds = SeedVectors(embed, kept)
+    attack, benign = _injection_examples(config, seeds, instead)
+    harms, harmless_ones = _harm_examples(config, seeds, instead)
+    benign_for_harm = np.vstack([harmless_ones, benign])
+    harmful = np.vstack(list(harms.values()))
+    injection, harm = fit(attack, benign), fit(harmful, benign_for_harm)
+    headings = harmless(honest, (injection, harm), seeds)
+    if headings is not None:
+        injection = fit(attack, np.vstack([benign, headings]))
+        harm = fit(harmful, np.vstack([benign_for_harm, headings]))
+    embed = remembered(embed)  # one pass of the embedder serves three rails
+    topics = _topics(config, seeds, embed, instead)
+    seeds.keep()
     return {
+        "check_size": _size(config),
         "check_personal_question": _personal(config),
-        "check_harm": _harm(config, embed),
-        "check_topics": _topics(config, embed),
-        "check_injection": _injection(config, embed),
+        "check_harm": _harm(config, harm, harms, embed),
+        "check_topics": topics,
+        "check_gibberish": _gibberish(config, surprise),
+        "check_injection": _injection(config, injection, embed),
     }
+
+
+def _size(config: GuardrailsConfig) -> Detector:
+    detect = partial(check_size, limits=SizeLimits(**config.input.size.model_dump()))
+    return lambda text, context: detect(text)
 
 
 def _personal(config: GuardrailsConfig) -> Detector:
@@ -37,35 +84,70 @@ def _personal(config: GuardrailsConfig) -> Detector:
     )
 
 
-def _injection(config: GuardrailsConfig, embed: Embed) -> Detector:
+def _gibberish(config: GuardrailsConfig, surprise: Surprise | None) -> Detector:
+    section = config.input.injection
+    if not section.gibberish:
+        return lambda text, context: Verdict(True, GIBBERISH, "switched off", text)
+    limits = GibberishLimits(section.surprise, section.max_chars)
+    detect = partial(check_gibberish, surprise=surprise, limits=limits)
+    return lambda text, context: detect(text)
+
+
+def _injection(config: GuardrailsConfig, likeness: Likeness, embed: Embed) -> Detector:
     section = config.input.injection
     detect = partial(
         check_injection,
-        seeds=_seeds(config, embed),
+        likeness=likeness,
         embed=embed,
-        limits=InjectionLimits(
-            margin=section.margin,
-            neighbours=section.neighbours,
-            max_chars=section.max_chars,
-            max_windows=section.max_windows,
-        ),
+        limits=InjectionLimits(section.margin, section.max_chars, section.max_windows),
         extra=load_phrases(config.rails_dir / section.phrases),
     )
     return lambda text, context: detect(text)
 
 
-def _seeds(config: GuardrailsConfig, embed: Embed) -> Seeds:
-    section = config.input.injection
-    paths = [config.rails_dir / path for path in (section.attack_seeds, section.benign_seeds)]
-    attack, benign = (read_examples(path) for path in paths)
-    check_contradictions({paths[0]: attack}, {paths[1]: benign})
-    return embed_seeds(attack, benign, embed)
+def _injection_examples(
+    config: GuardrailsConfig, embed: Embed, instead: Instead
+) -> tuple[Vectors, Vectors]:
+    """Attacks and honest texts: the site's file and the folder of each."""
+    section, folder = config.input.injection, config.rails_dir
+    sides = [
+        {
+            folder / file: read_examples(folder / file, instead),
+            **read_folder(folder / more, instead),
+        }
+        for file, more in (
+            (section.attack_seeds, section.more_attacks),
+            (section.benign_seeds, section.more_benign),
+        )
+    ]
+    check_contradictions(*sides)
+    attack, benign = (
+        embed([piece for text in texts for piece in windows(text, section.max_windows)])
+        for texts in (chain.from_iterable(side.values()) for side in sides)
+    )
+    return attack, benign
 
 
-def _harm(config: GuardrailsConfig, embed: Embed) -> Detector:
+def _harm(
+    config: GuardrailsConfig, likeness: Likeness, categories: Mapping[str, Vectors], embed: Embed
+) -> Detector:
     section = config.input.harm
-    folder = config.rails_dir / section.examples
-    files = read_folder(folder)
+    detect = partial(
+        check_harm,
+        likeness=likeness,
+        categories=categories,
+        embed=embed,
+        limits=HarmLimits(section.margin, section.max_windows),
+    )
+    return lambda text, context: detect(text)
+
+
+def _harm_examples(
+    config: GuardrailsConfig, embed: Embed, instead: Instead
+) -> tuple[dict[str, Vectors], Vectors]:
+    """Harmful examples by category, and the harmless ones that sound alike."""
+    folder = config.rails_dir / config.input.harm.examples
+    files = read_folder(folder, instead)
     benign = {path: files.pop(path) for path in list(files) if path.name == "benign.txt"}
     if not files or not benign:
         raise RailsConfigError(
@@ -73,36 +155,28 @@ def _harm(config: GuardrailsConfig, embed: Embed) -> Detector:
             "repository's configs/guardrails/harm, or correct guardrails.input.harm.examples"
         )
     check_contradictions(files, benign)
-    honest = [*read_examples(config.rails_dir / config.input.injection.benign_seeds)]
-    harmless = [text for texts in benign.values() for text in texts]
-    detect = partial(
-        check_harm,
-        seeds=HarmSeeds(
-            harmful={path.stem.replace("-", "_"): embed(texts) for path, texts in files.items()},
-            benign=embed([*harmless, *honest]),
-        ),
-        embed=embed,
-        limits=HarmLimits(section.margin, section.neighbours, section.max_windows),
-    )
-    return lambda text, context: detect(text)
+    harmful = {path.stem.replace("-", "_"): embed(texts) for path, texts in files.items()}
+    return harmful, embed(list(chain.from_iterable(benign.values())))
 
 
-def _topics(config: GuardrailsConfig, embed: Embed) -> Detector:
+def _topics(config: GuardrailsConfig, seeds: Embed, embed: Embed, instead: Instead) -> Detector:
     section = config.input.topics
     folder = config.rails_dir / section.folder
-    forbidden, allowed = (read_folder(folder / side) for side in ("forbidden", "allowed"))
+    sides = (folder / side for side in ("forbidden", "allowed"))
+    forbidden, allowed = (read_folder(side, instead) for side in sides)
     check_contradictions(forbidden, allowed)
     if section.only_allowed and not allowed:
         raise RailsConfigError(
             f"guardrails.input.topics.only_allowed is set, but {folder / 'allowed'} holds no "
             "topic; write <topic>.txt with a few examples there"
         )
+    benign = config.rails_dir / config.input.injection.benign_seeds
     detect = partial(
         check_topics,
         topics=Topics(
-            forbidden={path.stem: embed(texts) for path, texts in forbidden.items()},
-            allowed={path.stem: embed(texts) for path, texts in allowed.items()},
-            benign=embed(read_examples(config.rails_dir / config.input.injection.benign_seeds)),
+            forbidden={path.stem: seeds(texts) for path, texts in forbidden.items()},
+            allowed={path.stem: seeds(texts) for path, texts in allowed.items()},
+            benign=seeds(read_examples(benign, instead)),
         ),
         embed=embed,
         limits=TopicLimits(

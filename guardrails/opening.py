@@ -12,7 +12,9 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from guardrails.config import GuardrailsConfig
+from guardrails.onnx_embedder import open_onnx
 from guardrails.schema import Embed, Vectors
+from guardrails.seed_vectors import SEED_VECTORS
 
 ERROR = 2
 """Exit status where the rails could not be asked."""
@@ -38,6 +40,12 @@ class CheckConfig(BaseModel):
 
     guardrails: GuardrailsConfig = GuardrailsConfig()
     embedder: EmbedderPart = EmbedderPart()
+    data_dir: Path = Path("data")
+
+    @property
+    def seed_vectors(self) -> Path:
+        """Where the application keeps the embeddings of the examples."""
+        return self.data_dir / SEED_VECTORS
 
 
 def open_embedder(part: EmbedderPart) -> Embed:
@@ -50,6 +58,8 @@ def open_embedder(part: EmbedderPart) -> Embed:
     if not part.model.is_dir():
         raise CommandError(f"{part.model} is no folder; run `make models` first")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if (quick := open_onnx(part.model)) is not None:
+        return quick
     import torch
     import transformers
     from sentence_transformers import SentenceTransformer

@@ -9,10 +9,11 @@ from guardrails.config import GuardrailsConfig
 from guardrails.detectors.broken import BrokenLimits, check_broken
 from guardrails.detectors.commands import check_commands
 from guardrails.detectors.evidence import EvidenceCache
-from guardrails.detectors.grounded import GroundedLimits, check_grounded
+from guardrails.detectors.grounded import check_grounded
 from guardrails.detectors.leaks import check_leaks, prepare
 from guardrails.detectors.links import check_links
 from guardrails.detectors.personal import KINDS, check_answer, find_personal
+from guardrails.detectors.support import GroundedLimits
 from guardrails.schema import COMBINED, Context, Detector, Embed, Secrets, Verdict
 
 

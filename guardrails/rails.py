@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
-from guardrails.config import GuardrailsConfig
+from guardrails.config import GuardrailsConfig, TimeLimit
 from guardrails.detectors.evidence import Recent, digest
 from guardrails.errors import RailsConfigError
+from guardrails.examples import AS_THEY_ARE, Instead
 from guardrails.input_rails import input_detectors
 from guardrails.nemo import NemoRails
 from guardrails.output_rails import output_detectors
@@ -19,6 +23,7 @@ from guardrails.schema import (
     Generate,
     Observe,
     Secrets,
+    Surprise,
     Verdict,
 )
 from guardrails.screen import Screen
@@ -36,11 +41,18 @@ def open_rails(
     generate: Generate | None = None,
     secrets: Secrets = NO_SECRETS,
     observe: Observe | None = None,
+    honest: Sequence[str] = (),
+    instead: Instead = AS_THEY_ARE,
+    surprise: Surprise | None = None,
+    kept: Path | None = None,
 ) -> Rails:
     """Read the rails folder, embed its seeds, start NeMo. Raises RailsConfigError.
 
-    Takes about two seconds, most of it NeMo's import. Nothing here or later uses the network,
-    unless a site's own flow does.
+    `honest` holds headings of the site's own documents; those that no rail has anything against
+    become examples of honest texts. Without `surprise` the cheap signs of gibberish decide alone.
+    `kept` is a file for the examples' embeddings: with it only the first start, or the first after
+    a change, spends ten seconds and more on them; the others take about three, most of it NeMo's
+    import. Nothing here or later uses the network, unless a site's own flow does.
     """
     if not config.enabled:
         return Rails(config, None, observe=observe)
@@ -49,25 +61,31 @@ def open_rails(
             f"{config.rails_dir} is no folder; set guardrails.rails_dir to the folder with NeMo's "
             "config.yml (the repository's is configs/guardrails)"
         )
+    retrieval = retrieval_detectors(config)
+    honest = [text for text in honest if all(d(text, NOTHING).allowed for d in retrieval.values())]
     detectors = {
-        **input_detectors(config, embed),
-        **retrieval_detectors(config),
+        **input_detectors(config, embed, honest, instead, surprise, kept),
+        **retrieval,
         **output_detectors(config, embed, secrets),
     }
-    unknown = sorted(config.time_limits.keys() - detectors.keys())
+    limits = _limits(config, detectors)
+    open_nemo = partial(
+        NemoRails, config.rails_dir, detectors, embed, generate, limits, config.check_seconds
+    )
+    nemo = open_nemo()
+    return Rails(config, nemo, Screen(config, nemo, detectors, open_nemo), observe)
+
+
+def _limits(config: GuardrailsConfig, detectors: Iterable[str]) -> dict[str, TimeLimit]:
+    """How long each action may take."""
+    known = set(detectors)
+    unknown = sorted(config.time_limits.keys() - known)
     if unknown:
         raise RailsConfigError(
             f"guardrails.time_limits names {', '.join(unknown)}; the actions that can be limited "
-            f"one by one are {', '.join(sorted(detectors))} (check_seconds holds for all others)"
+            f"one by one are {', '.join(sorted(known))} (check_seconds holds for all others)"
         )
-    limits = {name: config.time_limits.get(name, config.time_limit) for name in detectors}
-
-    def open_nemo() -> NemoRails:
-        seconds = config.check_seconds
-        return NemoRails(config.rails_dir, detectors, embed, generate, limits, seconds)
-
-    nemo = open_nemo()
-    return Rails(config, nemo, Screen(config, nemo, detectors, open_nemo), observe)
+    return {name: config.time_limits.get(name, config.time_limit) for name in known}
 
 
 class Rails:

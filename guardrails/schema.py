@@ -67,6 +67,9 @@ class Secrets:
     instructions: str = ""
 
 
+Surprise = Callable[[str], NDArray[np.float32]]
+"""A text to the negative log-likelihood (nats) of each token that is read of it, the longest of
+texts not to its end. Called from worker threads; may raise TimeoutError."""
 Detector = Callable[[str, Context], Verdict]
 """A pure function that knows nothing of NeMo. It may take a while, so it runs in a thread."""
 Observe = Callable[[Direction, Verdict, float], None]

@@ -30,6 +30,10 @@ _DECIDING = (
     *(f"detectors/{name}.py" for name in ("canonical", "hidden", "hidden_patterns")),
     *(f"detectors/{name}.py" for name in ("hidden_encodings", "hidden_orders", "hidden_tasks")),
     *(f"detectors/{name}.py" for name in ("hidden_languages", "injection_patterns", "patterns")),
+    *(f"detectors/{name}.py" for name in ("direct_encodings", "hidden_rules", "hidden_signs")),
+    *(f"detectors/{name}.py" for name in ("hidden_words", "hidden_reader", "hidden_asker")),
+    *(f"detectors/{name}.py" for name in ("hidden_answers", "hidden_manner", "hidden_errands")),
+    *(f"detectors/{name}.py" for name in ("hidden_revolt", "hidden_secrecy", "hidden_sending")),
 )
 """Modules whose text is part of the rules: nobody has to think of raising a version."""
 

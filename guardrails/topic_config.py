@@ -15,14 +15,11 @@ class HarmConfig(_Section):
     """Rail `check harm`: requests that aim at hurting people, and thoughts of suicide."""
 
     margin: float = Field(
-        0.04,
+        0.05,
         ge=-1,
         le=1,
-        description="Block when a text is nearer to the harmful examples than to the harmless ones "
-        "by more than this, in cosine. Lower catches more and blocks more honest questions.",
-    )
-    neighbours: int = Field(
-        5, ge=1, le=50, description="How many nearest examples of each side are averaged."
+        description="Block what scores above this on a scale from -1, like the harmless examples, "
+        "to 1, like the harmful ones. Lower catches more and blocks more honest questions.",
     )
     examples: Path = Field(
         Path("harm"),

@@ -8,6 +8,42 @@ from collections.abc import Sequence
 from guardrails import Verdict
 from rag.schema import Hit
 
+REFUSED = {
+    "too_long": (
+        "I can't take that message: it, or the conversation before it, is longer than I may read. "
+        "Please shorten it, or begin a new conversation."
+    ),
+    "repetition": (
+        "I can't take that message: most of it is the same thing again and again. "
+        "Please leave the repetitions out and ask again."
+    ),
+    "padding": (
+        "I can't take that message: most of it is blank, invisible or heaped on other characters. "
+        "Please type the question anew, without what fills it up."
+    ),
+    "control_characters": (
+        "I can't take that message: it holds many control characters, which are no text. "
+        "Please paste it again as plain text, or leave that part out."
+    ),
+    "forbidden_topic": (
+        "That is a topic that I've been set up to leave out. "
+        "Please ask the people in charge of it, or ask me about the documents."
+    ),
+    "off_topic": (
+        "That lies outside the topics that I've been set up for. "
+        "Please ask me about those, in other words if I misread you."
+    ),
+    "error": (
+        "I can't answer: a safety check failed to run, so nothing was passed on. "
+        "Please tell the person who runs this service."
+    ),
+    "timeout": (
+        "I can't answer: a safety check took too long, so nothing was passed on. "
+        "Please try again, or with a shorter message."
+    ),
+}
+"""By the category of what was refused."""
+
 
 def blocked(verdict: Verdict, help_line: str = "") -> str:
     """What is said instead of an answer. `help_line`: whom to name where a life is at risk."""
@@ -18,26 +54,8 @@ def blocked(verdict: Verdict, help_line: str = "") -> str:
             f"{help_line}. If you are in danger now, call the emergency number of your country, or "
             "tell somebody near you."
         )
-    if verdict.category == "forbidden_topic":
-        return (
-            "That is a topic that I've been set up to leave out. "
-            "Please ask the people in charge of it, or ask me about the documents."
-        )
-    if verdict.category == "off_topic":
-        return (
-            "That lies outside the topics that I've been set up for. "
-            "Please ask me about those, in other words if I misread you."
-        )
-    if verdict.category == "error":
-        return (
-            "I can't answer: a safety check failed to run, so nothing was passed on. "
-            "Please tell the person who runs this service."
-        )
-    if verdict.category == "timeout":
-        return (
-            "I can't answer: a safety check took too long, so nothing was passed on. "
-            "Please try again, or with a shorter message."
-        )
+    if verdict.category in REFUSED:
+        return REFUSED[verdict.category]
     if verdict.rail == "check harm":
         return (
             "I can't help with that: it reads like something that could hurt people. "

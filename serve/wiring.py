@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guardrails import Rails, Secrets, open_rails
+from guardrails.seed_vectors import SEED_VECTORS
+from guardrails.surprise import open_surprise
+from rag.catalog_headings import read_headings
 from rag.embed import open_embedder
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
@@ -70,6 +73,9 @@ def open_parts(config: ServeConfig) -> Parts:
             generate=_plain(generator),
             secrets=Secrets(canary, read_prompt("answer")),
             observe=metrics.rails_checked,
+            honest=_headings(config, knowledge),
+            kept=config.data_dir / SEED_VECTORS,
+            surprise=open_surprise(config.guardrails.input.injection),
         )
     except BaseException:
         knowledge.close()
@@ -83,7 +89,14 @@ def open_screen(config: ServeConfig) -> Screen | None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     embedder, generator = open_embedder(config.embedder), open_generator(config.generator)
     plain = _plain(generator)
-    return open_rails(config.guardrails, embed=embedder.encode, generate=plain).screen
+    kept = config.data_dir / SEED_VECTORS
+    return open_rails(config.guardrails, embed=embedder.encode, generate=plain, kept=kept).screen
+
+
+def _headings(config: ServeConfig, knowledge: Knowledge) -> list[str]:
+    """How the documents speak of their subjects, for the rails that know honest questions."""
+    most = config.guardrails.input.injection.corpus_headings if config.guardrails.enabled else 0
+    return read_headings(knowledge.catalog, frozenset(config.server.groups), most)
 
 
 def _plain(generator: Generator | None) -> Callable[..., Awaitable[str]] | None:

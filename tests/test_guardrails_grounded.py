@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from guardrails.detectors.evidence import EvidenceCache, Recent, digest
-from guardrails.detectors.grounded import GroundedLimits, check_grounded, states_nothing
+from guardrails.detectors.grounded import check_grounded, states_nothing
 from guardrails.detectors.sentences import content_words
+from guardrails.detectors.support import GroundedLimits
 from guardrails.schema import Context, Vectors, Verdict
 
 LIMITS = GroundedLimits(

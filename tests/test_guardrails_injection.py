@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from guardrails.detectors.injection import STEP, WINDOW, InjectionLimits, check_injection, windows
-from guardrails.detectors.neighbours import embed_seeds, nearest_mean
+from guardrails.detectors.likeness import fit
+from guardrails.detectors.neighbours import nearest_mean
 from guardrails.detectors.patterns import Pattern, pattern
 from guardrails.schema import Vectors, Verdict
 
-LIMITS = InjectionLimits(margin=0.2, neighbours=2, max_chars=2_000, max_windows=3)
+LIMITS = InjectionLimits(margin=0.2, max_chars=2_000, max_windows=3)
 
 
 def embed(texts: Sequence[str]) -> Vectors:
@@ -20,11 +21,11 @@ def embed(texts: Sequence[str]) -> Vectors:
     return vectors
 
 
-SEEDS = embed_seeds(["evil deed", "evil evil"], ["host", "a host"], embed)
+LIKENESS = fit(embed(["evil deed", "evil evil"]), embed(["host", "a host"]))
 
 
 def judge(text: str, extra: Sequence[Pattern] = ()) -> Verdict:
-    return check_injection(text, seeds=SEEDS, embed=embed, limits=LIMITS, extra=extra)
+    return check_injection(text, likeness=LIKENESS, embed=embed, limits=LIMITS, extra=extra)
 
 
 def test_a_pattern_blocks_and_gives_its_name() -> None:

@@ -74,7 +74,8 @@ def broken(text: str, context: Context, limits: BrokenLimits) -> str:
     for pattern in (LETTER_RUN, SIGN_RUN):
         if (run := pattern.search(said)) and not _held(run[0], context):
             return "one character again and again"
-    if any(not _held(token[0].strip(), context) for token in TEMPLATE.finditer(said)):
+    tokens = {token[0].strip() for token in TEMPLATE.finditer(said)}
+    if not all(_held(token, context) for token in tokens):
         return "chat template"
     if _loops(said, limits) and not _held(said, context):
         return "loop"
@@ -85,7 +86,12 @@ def broken(text: str, context: Context, limits: BrokenLimits) -> str:
 
 def _held(text: str, context: Context) -> bool:
     wanted = text.lower()
-    return any(wanted in passage.lower() for passage in context.passages)
+    return any(wanted in _lower(passage) for passage in context.passages)
+
+
+@lru_cache(maxsize=512)
+def _lower(passage: str) -> str:
+    return passage.lower()
 
 
 def _loops(text: str, limits: BrokenLimits) -> bool:

@@ -7,10 +7,12 @@ words split across sentences.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
 TAG_BASE = 0xE0000
+TATWEEL = "\u0640"  # stretches an Arabic word and means nothing
 # Letters that look like Latin ones. Only those a reader would not notice; no attempt at the full
 # Unicode list of confusables.
 LOOKALIKES = str.maketrans(
@@ -22,13 +24,11 @@ NON_ASCII = re.compile(r"[^\x00-\x7f]")
 SPACED = re.compile(r"(?<!\w)(?:\w[ .*_-]){3,200}\w(?!\w)")
 SPACED_GAP = re.compile(r"[ .*_-]")
 BLANKS = re.compile(r"\s+")
-
-
-def visible_tags(text: str) -> str:
-    """The text with tag characters (invisible copies of ASCII) turned into what they spell."""
-    return "".join(
-        chr(ord(char) - TAG_BASE) if 0x20 <= ord(char) - TAG_BASE <= 0x7E else char for char in text
-    )
+# More digits than any character has; Python refuses to read a number of thousands of them.
+LONG_ENTITY = re.compile(r"&#0*(\d{1,8})\d*")
+# Some characters stand for whole words, in Arabic and Japanese; spelled out, a text of them would
+# grow eighteenfold.
+LONGEST_LETTER = 4
 
 
 def is_invisible(char: str) -> bool:
@@ -54,11 +54,30 @@ def flat(text: str) -> str:
     return BLANKS.sub(" ", text).strip()
 
 
+def unescaped(text: str) -> str:
+    """The text with its HTML entities decoded."""
+    if "&" not in text:
+        return text
+    return html.unescape(LONG_ENTITY.sub(r"&#\1", text))
+
+
 def _fold(text: str) -> str:
-    shown = "".join(char for char in visible_tags(text) if not is_invisible(char))
-    decomposed = unicodedata.normalize("NFKD", shown)
-    plain = "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
-    return WORD.sub(_latin, plain)
+    # One character at a time: `normalize` sorts the marks on a letter, in quadratic time.
+    plain = {char: _plain(char) for char in set(text) if not char.isascii()}
+    return WORD.sub(_latin, "".join([plain.get(char, char) for char in text]))
+
+
+def _plain(char: str) -> str:
+    """What the character spells: letters without marks, nothing for an invisible one."""
+    tag = ord(char) - TAG_BASE
+    if 0x20 <= tag <= 0x7E:  # an invisible copy of ASCII
+        return chr(tag)
+    if is_invisible(char) or char == TATWEEL:
+        return ""
+    letters = unicodedata.normalize("NFKD", char)
+    if len(letters) > LONGEST_LETTER:
+        return char
+    return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
 
 
 def _latin(match: re.Match[str]) -> str:

@@ -93,7 +93,7 @@ DOWNLOAD_AND_RUN = _kind(
     "download",
     {
         "download into a shell": FETCH
-        + r"[^\n]{0,300}?\|\s?(?:[^\n|]{0,60}\|\s?){0,2}"
+        + r"[^\n]{0,300}?\|(?:\n?[^\n|]{0,61}\|){0,2}\s?"
         + SHELL
         + END,
         "shell of a download": SHELL
@@ -164,8 +164,8 @@ INJECTED = _kind(
         r"\.aws/credentials|\.kube/config)"
         r"[^\n]{0,60}?\|\s?(?:curl|wget|nc|ncat)\s[^\n]{0,200}|"
         r"\b(?:curl|wget)\s[^\n]{0,200}?(?:-d|--data\S{0,10}|--post-file|-f|-t|"
-        r"--upload-file)[\s=]{0,2}\S{0,20}"
-        r"@?\S{0,40}(?:/etc/(?:passwd|shadow)|\.ssh/|\.kube/config|\$\(|`)[^\n]{0,100}",
+        r"--upload-file)[\s=]{0,2}\S{0,61}"
+        r"(?:/etc/(?:passwd|shadow)|\.ssh/|\.kube/config|\$\(|`)[^\n]{0,100}",
     },
 )
 WHOLE = (*DESTRUCTIVE, *DOWNLOAD_AND_RUN, *WAY_IN, *INJECTED)

@@ -62,7 +62,7 @@ def spelled(text: str) -> str:
 
 def held(command: str, passage: str) -> bool:
     """Whether a passage has the whole command, not one that only begins like it."""
-    return command in {own for _, own in dangerous(passage)} or _within(command, _line(passage))
+    return command in _own(passage) or _within(command, _line(passage))
 
 
 def _within(command: str, line: str) -> bool:
@@ -76,6 +76,11 @@ def _within(command: str, line: str) -> bool:
             return True
         at = line.find(wanted, at + 1)
     return False
+
+
+@lru_cache(maxsize=512)
+def _own(passage: str) -> frozenset[str]:
+    return frozenset(command for _, command in dangerous(passage))
 
 
 @lru_cache(maxsize=512)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import string
 from collections.abc import Iterator
 from functools import partial
 from urllib.parse import unquote
@@ -18,8 +19,11 @@ from guardrails.detectors.hidden_encodings import decoded
 
 MOST_LETTERS = 10_000
 _MOST_BLOBS = 50
-_HEX = re.compile(r"(?<![0-9A-Fa-f])(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){16,2000}(?![0-9A-Fa-f])")
+# Possessive: whatever follows, the search goes on behind the run and not within it.
+_HEX = re.compile(r"(?<![0-9A-Fa-f])(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){16,}+")
+_HEX_GAP = re.compile(r"[ :,\\]")
 _HEX_MARKS = re.compile(r"0x|\\x|[ :,]")
+_HEX_DIGITS = frozenset(string.hexdigits)
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
 _MIXED = re.compile(r"[\w@$!|]{2,40}")
@@ -51,7 +55,11 @@ def _raw(text: str) -> Iterator[str]:
     for number, match in enumerate(_HEX.finditer(text)):
         if number == _MOST_BLOBS:
             return
-        digits = _HEX_MARKS.sub("", match[0])
+        run = match[0]
+        if text[match.end() : match.end() + 1] in _HEX_DIGITS:  # half a pair: the last word is none
+            gaps = [gap.start() for gap in _HEX_GAP.finditer(run)]
+            run = run[: gaps[-1]] if gaps else run
+        digits = _HEX_MARKS.sub("", run)
         words = bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("utf-8", "replace")
         if words.isprintable() and words.count(" ") >= 2:
             yield words

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from guardrails.detectors.facts import ESCAPE, numbers_known, without_marks
+from guardrails.detectors.facts import ESCAPE, WORDS, numbers_known, without_marks
 from guardrails.detectors.sentences import content_words, split_sentences
 from guardrails.schema import Embed, Vectors
 
@@ -69,10 +70,16 @@ class Evidence:
     text: str
     """All passages in lower case, for looking names up."""
     words: frozenset[str]
+    spelled: frozenset[str]
+    """Every word as it is written, in lower case."""
     numbers: frozenset[str]
     sentences: tuple[SourceSentence, ...]
     flowing: str
     """One line a passage, white space folded, for recognising quotations."""
+    places: Mapping[str, NDArray[np.intp]]
+    """The sentences in which a word occurs."""
+    sizes: NDArray[np.float64]
+    """By sentence: a long one shares words with everything."""
 
     def quotes(self, text: str) -> bool:
         """Whether `text` is a whole sentence, or several, of one passage, word for word.
@@ -90,12 +97,14 @@ class Evidence:
 
     def nearest(self, words: set[str], count: int) -> list[int]:
         """The sentences that share most words with the given ones, best first."""
-        scored = [
-            (len(words & sentence.words) / (1 + len(sentence.words)) ** 0.5, index)
-            for index, sentence in enumerate(self.sentences)
-        ]
-        ranked = sorted((pair for pair in scored if pair[0] > 0), key=lambda p: (-p[0], p[1]))
-        return [index for _, index in ranked[:count]]
+        found = [self.places[word] for word in words if word in self.places]
+        if not found:
+            return []
+        shared = np.bincount(np.concatenate(found), minlength=len(self.sentences))
+        sharing = np.flatnonzero(shared)
+        order = np.argsort(-shared[sharing] / self.sizes[sharing], kind="stable")
+        best: list[int] = sharing[order[:count]].tolist()
+        return best
 
 
 def gather(passages: Sequence[str]) -> Evidence:
@@ -105,13 +114,20 @@ def gather(passages: Sequence[str]) -> Evidence:
         for passage in passages
         for sentence in split_sentences(without_marks(passage))
     )
+    places: dict[str, list[int]] = {}
+    for index, sentence in enumerate(sentences):
+        for word in sentence.words:
+            places.setdefault(word, []).append(index)
     whole = "\n".join(passages)
     return Evidence(
         text=ESCAPE.sub(r"\1", whole).lower(),
         words=frozenset().union(*(sentence.words for sentence in sentences)),
+        spelled=frozenset(WORDS.findall(whole.lower())),
         numbers=frozenset(numbers_known(whole)),
         sentences=sentences,
         flowing="\n".join(" ".join(passage.split()) for passage in passages),
+        places={word: np.array(found, np.intp) for word, found in places.items()},
+        sizes=np.array([(1 + len(sentence.words)) ** 0.5 for sentence in sentences]),
     )
 
 

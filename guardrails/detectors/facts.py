@@ -1,4 +1,4 @@
-"""Numbers, identifiers and polarity of a sentence: what an answer must not get wrong by one letter.
+"""Numbers, names and polarity of a sentence: what an answer must not get wrong by one letter.
 
 English only. Knows nothing of units: 8 GB and 8 minutes are both "8".
 """
@@ -6,6 +6,7 @@ English only. Knows nothing of units: 8 GB and 8 minutes are both "8".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 CITATION = re.compile(r"\[\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,20}\]|\(\d{1,2}\)(?=\s|$)")
 LIST_MARK = re.compile(r"^\s{0,12}(?:[-*•+]|\d{1,3}[.)])\s{1,4}|^#{1,6} ", re.MULTILINE)
@@ -25,6 +26,10 @@ IDENTIFIER = re.compile(
     r"|\b[A-Z][a-z0-9]{1,30}[A-Z]\w{0,60}"
     r"|\b[A-Z]{2,10}\d\w{0,20}"
 )
+# A capitalised word; where one opens a sentence, capitals say nothing.
+NAME = re.compile(r"\b[A-Z][A-Za-z0-9]{1,40}")
+OPENS = re.compile(r"(?:^|[.!?:;])[\s\"'“”‘’(\[*_`-]{0,6}$")
+WORDS = re.compile(r"[a-z0-9]+")
 NUMBER_WORDS = {
     word: str(value)
     for value, word in enumerate(
@@ -94,6 +99,16 @@ def identifiers(text: str) -> set[str]:
     return {name for name in names if len(name) > 1 and not DIGITS.fullmatch(name)}
 
 
+def names(text: str) -> set[str]:
+    """Capitalised words that do not open a sentence, lower case: of people, products, places."""
+    return {
+        match[0].lower()
+        for match in NAME.finditer(text)
+        if not OPENS.search(text[max(0, match.start() - 8) : match.start()])
+    }
+
+
+@lru_cache(maxsize=4096)
 def holds(text: str, name: str) -> bool:
     """Does the lower-case text hold the name as a whole, not as part of a longer one?"""
     start = text.find(name)

@@ -8,19 +8,16 @@ There is no entailment model: a sentence built from the passage's own words in a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from guardrails.detectors.evidence import Evidence, EvidenceCache
-from guardrails.detectors.facts import holds, identifiers, numbers, opposed, without_marks
+from guardrails.detectors.evidence import EvidenceCache
+from guardrails.detectors.facts import identifiers, numbers, without_marks
 from guardrails.detectors.sentences import content_words, split_sentences
+from guardrails.detectors.support import GroundedLimits, Support, support
 from guardrails.schema import GROUNDED, Context, Embed, Verdict
 
 RAIL = GROUNDED
-MISMATCH_FACTOR = 0.4
-"""What is left of the support of a sentence whose facts are wrong."""
-SAME_STATEMENT = 0.6
-"""Share of common words, and cosine, from which two sentences speak of the same thing."""
+MOST_SENTENCES = 500
+"""Each costs an embedding: an answer of more is none."""
 SAYS_NOTHING = re.compile(
     r"(?:hello|hi|hey|good (?:morning|afternoon|evening)|thanks?(?: you)?|you'?re welcome|welcome|"
     r"sure|certainly|of course|yes|no|okay|great question|i hope (?:this|that) helps|"
@@ -47,26 +44,6 @@ LEADS_IN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GroundedLimits:
-    """Thresholds and bounds, see `GroundedConfig`."""
-
-    threshold: float
-    similarity_weight: float
-    check_facts: bool
-    candidates: int
-    max_chars: int
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """How well one sentence is supported, and what is wrong with it, if anything."""
-
-    score: float
-    problem: str = ""
-    category: str = ""
-
-
 def check_grounded(
     text: str, context: Context, *, cache: EvidenceCache, embed: Embed, limits: GroundedLimits
 ) -> Verdict:
@@ -78,34 +55,16 @@ def check_grounded(
     if evidence.quotes(text):
         return Verdict(True, RAIL, "", text, score=1.0)
     lowest = Support(1.0)
-    for sentence in split_sentences(without_marks(text)):
-        found = support(sentence, evidence, cache=cache, embed=embed, limits=limits)
-        if found.problem:
-            return Verdict(False, RAIL, found.problem, text, found.category, found.score)
-        lowest = min(lowest, found, key=lambda item: item.score)
-    return Verdict(True, RAIL, "", text, score=lowest.score)
-
-
-def support(
-    sentence: str, evidence: Evidence, *, cache: EvidenceCache, embed: Embed, limits: GroundedLimits
-) -> Support:
-    """Support of one sentence in [0, 1]; a sentence that states nothing has all of it."""
-    if states_nothing(sentence):
-        return Support(1.0)
-    words = set(content_words(sentence))
-    best = evidence.nearest(words, limits.candidates)
-    texts = [evidence.sentences[index].text for index in best]
-    similarity = cache.similarities(sentence, texts, embed) if texts else []
-    overlap = len(words & evidence.words) / len(words) if words else 0.0
-    weight = limits.similarity_weight
-    score = weight * max(0.0, *similarity, 0.0) + (1 - weight) * overlap
-    if limits.check_facts:
-        wrong = _wrong_fact(sentence, words, evidence, best, similarity)
-        if wrong is not None:
-            return Support(score * MISMATCH_FACTOR, *wrong)
-    if score < limits.threshold:
-        return Support(score, f"support {score:.2f} is below {limits.threshold}", "unsupported")
-    return Support(score)
+    sentences = dict.fromkeys(split_sentences(without_marks(text)))
+    if len(sentences) > MOST_SENTENCES:
+        reason = f"answer has more than {MOST_SENTENCES} sentences"
+        return Verdict(False, RAIL, reason, text, "too_long", 0.0)
+    for sentence in sentences:
+        if not states_nothing(sentence):
+            found = support(sentence, evidence, cache=cache, embed=embed, limits=limits)
+            lowest = min(lowest, found, key=lambda item: item.score)
+    allowed = not lowest.problem
+    return Verdict(allowed, RAIL, lowest.problem, text, lowest.category, lowest.score)
 
 
 def states_nothing(sentence: str) -> bool:
@@ -113,31 +72,3 @@ def states_nothing(sentence: str) -> bool:
     if any(form.fullmatch(sentence) for form in (SAYS_NOTHING, ADMITS, LEADS_IN)):
         return not numbers(sentence) and not identifiers(sentence)
     return not content_words(sentence) and not numbers(sentence) and not identifiers(sentence)
-
-
-def _wrong_fact(
-    sentence: str,
-    words: set[str],
-    evidence: Evidence,
-    best: Sequence[int],
-    similarity: Sequence[float],
-) -> tuple[str, str] | None:
-    """Problem and category of the first fact that the passages do not hold."""
-    if numbers(sentence) - evidence.numbers:
-        return "a number that no passage holds", "number"
-    if any(not holds(evidence.text, name) for name in identifiers(sentence)):
-        return "a name or option that no passage holds", "identifier"
-    same = [
-        evidence.sentences[index]
-        for index, cosine in zip(best, similarity, strict=True)
-        if cosine >= SAME_STATEMENT and _same_statement(words, evidence.sentences[index].words)
-    ]
-    # One passage that agrees is enough: manuals state exceptions next to rules.
-    if same and all(opposed(sentence, source.text) for source in same):
-        return "the opposite of what the passage says", "negation"
-    return None
-
-
-def _same_statement(words: set[str], source: frozenset[str]) -> bool:
-    common = len(words & source)
-    return common >= SAME_STATEMENT * len(words) and common >= 0.5 * len(source)

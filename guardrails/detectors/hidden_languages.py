@@ -1,6 +1,7 @@
 """The same orders in German, French, Spanish and Chinese: the commonest forms, not all of them.
 
-Canonical text has lost its accents: "früher" comes as "fruher", "répondez" as "repondez".
+Canonical text has lost its accents: "früher" comes as "fruher", "répondez" as "repondez". A group
+is tried only where a small word of its language stands: "instruction" is English, too.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ GERMAN = group(
         r"\bwenn du (?:gefragt wirst|antwortest|zusammenfasst|diesen text)\b|"
         r"(?:^|[.!?:,] )antworte (?:nur|ausschliesslich|immer|stets|auf jede|mit dem)\b",
     ),
+    language="der das und ist nicht den dem des ein eine einen auf mit von zu im fur alle sie du "
+    "dein deine deiner deinen wenn dass nur an",
 )
 FRENCH = group(
     "instruction|consigne|directive|reponse|reponds|repondez|utilisateur|ia|"
@@ -88,8 +91,7 @@ FRENCH = group(
         "addressed_to_model",
         rf"\b(?:note|message|instructions?|attention|avis|important|bonjour|cher|chere)"
         rf"(?:{BETWEEN}(?:a|au|aux|pour|tout|toute|tous|les|la|l|le|de|attention|"
-        rf"destine\w{{0,2}})){{0,6}}"
-        rf"{BETWEEN}{_IA}\b[^\n]{{0,30}}[:,!]",
+        rf"destine\w{{0,2}})){{0,6}}{BETWEEN}{_IA}\b[^\n]{{0,30}}[:,!]",
     ),
     pattern(
         "le modele doit",
@@ -125,6 +127,8 @@ FRENCH = group(
         r"(?:^|[.!?:,] )(?:reponds|repondez) (?:uniquement|seulement|toujours|exclusivement|"
         r"simplement|par le mot|a chaque)\b",
     ),
+    language="le les des est et pour une dans que qui ne pas vous tu ta votre sur toutes tous au "
+    "aux l d",
 )
 SPANISH = group(
     "instruccion|indicacion|directri|respuesta|responde|usuario|asistente|ia|modelo|ahora",
@@ -176,6 +180,7 @@ SPANISH = group(
         rf"respondes)\b|\beres una? {_IA_ES}\b|"
         r"(?:^|[.!?:,] )responde (?:solo|solamente|unicamente|siempre|a todo|con la palabra)\b",
     ),
+    language="el los las del y que en una por para con su tu no es al",
 )
 _YOU = "(?:你|您|妳)"
 _AI_ZH = (
@@ -188,8 +193,7 @@ CHINESE = group(
         "忽略指令",
         "override",
         "(?:忽略|无视|無視|忘记|忘記|不要理会|不要遵守|抛弃)[^。！？\n]{0,8}"
-        "(?:之前|以上|上述|先前|前面|此前|所有|全部|原来|你的|您的)[^。！？\n]{0,8}"
-        "(?:指令|指示|提示词|提示詞|系统提示|系統提示|命令|要求)",
+        "(?:之前|以上|上述|先前|前面|此前|所有|全部|原来|你的|您的)[^。！？\n]{0,8}(?:指令|指示|提示词|提示詞|系统提示|系統提示|命令|要求)",
     ),
     pattern(
         "致模型",

@@ -13,14 +13,15 @@ from guardrails.detectors.patterns import BETWEEN, Pattern, gap, pattern
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Patterns that can only match where one of `words` occurs."""
+    """Patterns that can only match where one of `words` occurs, and a word of the language."""
 
     words: tuple[str, ...]
     patterns: tuple[Pattern, ...]
+    language: frozenset[str] = frozenset()
 
 
-def group(words: str, *patterns: Pattern) -> Group:
-    return Group(tuple(words.split("|")), patterns)
+def group(words: str, *patterns: Pattern, language: str = "") -> Group:
+    return Group(tuple(words.split("|")), patterns, frozenset(language.split()))
 
 
 _READER = (
@@ -68,18 +69,8 @@ ORDERS = (
             rf"{_ANSWERING}(?:{BETWEEN}(?:to|on|for|about|with|using|from|based on))?"
             rf"(?:{BETWEEN}(?:the|any|this|a|all|these|their|users?|user's|questions?|"
             rf"quer(?:y|ies)|requests?|documents?|passages?|pages?|text|guide|manual|prompts?))"
-            rf"{{0,5}}"
-            rf"(?:{BETWEEN}(?:that|which|about|on|concerning|regarding|related to)"
+            rf"{{0,5}}(?:{BETWEEN}(?:that|which|about|on|concerning|regarding|related to)"
             rf"(?:{BETWEEN}\w{{1,30}}){{1,5}}?)?{BETWEEN}{_PUT}\b",
-        ),
-        pattern(
-            "every answer",
-            "addressed_to_model",
-            rf"\b(?:include|append|add|insert|put|place|output|write|say|repeat|print|mention|"
-            rf"state|end|start|begin|finish|conclude|close|open|prefix|preface){gap(12)}"
-            rf"(?:every|each|all|any|the next|the final|the user's){BETWEEN}"
-            rf"(?:of{BETWEEN})?(?:your{BETWEEN})?{_ANSWER}\b{_NOT_HTTP}"
-            rf"(?={BETWEEN}(?:with|by|to|you|that|about|on)\b|\s{{0,2}}[.:,!]|$)",
         ),
         pattern(
             "answer with nothing but",
@@ -96,12 +87,6 @@ ORDERS = (
             rf"\b(?:answer|reply to|respond to) (?:every|all|any|each)(?: further| future|"
             rf" subsequent| following)? (?:requests?|questions?|messages?|users?) (?:with|as|"
             rf"like|by saying|in {_LANGUAGE})\b",
-        ),
-        pattern(
-            "the model and its answer",
-            "addressed_to_model",
-            rf"\b(?:the |an? |any |every |all )?{_READER}{gap(12)}(?:in|to|of|with|into) "
-            rf"(?:its|their) (?:final |next )?{_ANSWER}\b{_NOT_HTTP}",
         ),
     ),
     group(
@@ -151,8 +136,7 @@ ORDERS = (
             rf"(?:instructions?|message|notice|text|directives?|prompt|document|note|order|"
             rf"command)s?{BETWEEN}(?:now |must |will |shall )?(?:overrides?|supersedes?|"
             rf"replaces?|takes? (?:precedence|priority) over|outranks?){gap(3)}"
-            rf"(?:instructions?|prompts?|directives?|guidelines|messages?|rules|orders|"
-            rf"commands)\b",
+            rf"(?:instructions?|prompts?|directives?|guidelines|messages?|rules|orders|commands)\b",
         ),
         pattern(
             "notice from the system",
@@ -194,7 +178,9 @@ ORDERS = (
             "closes its own block",
             "fake_turn",
             r"</ ?(?:passages?|retrieved[_-]?\w{0,12}|user[_-]?(?:query|input|question)|"
-            r"untrusted[_-]?\w{0,12}|search[_-]?results?)>|"
+            r"untrusted[_-]?\w{0,12}|search[_-]?results?)>"
+            r"(?=\W{0,12}(?:human|system|user|assistant|you|your|ignore|forget|new|now|next|"
+            r"instructions?|im_start|inst|task|answer|say|reply|from now)\b)|"
             r"\bend of (?:the )?(?:document|passages?|context|retrieved \w{1,12}|data|input|"
             r"untrusted \w{1,12}|search results?|excerpts?|sources?)\b\W{0,12}"
             r"(?:new |now |next )?(?:system|instructions?|task|user|assistant|your|you|"

@@ -1,4 +1,4 @@
-"""Phrases with which a document speaks to the model that reads it, not to the reader.
+"""What the signs take over from the patterns of direct attacks, and what only markup betrays.
 
 Manuals are full of imperatives ("ignore this warning"), so a pattern needs a word that only fits
 a conversation: your answer, the user, the assistant, earlier instructions.
@@ -6,6 +6,7 @@ a conversation: your answer, the user, the assistant, earlier instructions.
 
 from __future__ import annotations
 
+from guardrails.detectors.hidden_signs import Sign, classes, sign
 from guardrails.detectors.injection_patterns import EXTRACTION, OVERRIDE, PERSONA, TURN_MARKERS
 from guardrails.detectors.patterns import BETWEEN, gap, pattern
 
@@ -18,65 +19,135 @@ _SAY = (
     r"(?:say|respond|reply|answer|state|write|output|tell|recommend|mention|claim|include|append|"
     r"add|insert|print|return|always|never|do not|don't|ignore|disregard|forget|send|reveal)"
 )
+_NOT_HTTP = (
+    r"(?! (?:file|body|headers?|codes?|times?|polic(?:y|ies)|plans?|teams?|message|status)\b)"
+)
+
+# Documents say so of people, machines and prompts, too: how much it weighs, and 0 for not at all.
+_WEIGHTS = {
+    "never refuse": 0.0,
+    "tell your prompt": 0.0,
+    "repeat the text above": 0.0,
+    "new instructions": 0.0,
+    "tell the hidden prompt": 0.5,
+    "persona without limits": 0.6,
+    "text above verbatim": 0.6,
+}
+_NEEDS = {"override": "drop", "prompt_extraction": "rules", "jailbreak": "role"}
+_OTHER_NEEDS = {
+    "drop earlier instructions": "drop rules",
+    "drop all instructions": "drop rules",
+    "drop your rules": "drop rules",
+    "no longer bound": "you",
+    "what were you told": "you",
+}
+
+
+def _direct() -> tuple[Sign, ...]:
+    found = []
+    for one in OVERRIDE + EXTRACTION + PERSONA:
+        weight = _WEIGHTS.get(one.name, 1.0)
+        if weight:
+            needs = classes(_OTHER_NEEDS.get(one.name, _NEEDS[one.category]))
+            found.append(Sign(one.name, one.category, "direct", weight, needs, one.regex))
+    return tuple(found)
+
 
 ADDRESSED = (
-    pattern(
+    *_direct(),
+    sign(
+        "new instructions",
+        "override",
+        "frame",
+        1.0,
+        "rules",
+        r"\b(?:new|updated|real|actual|revised|true) (?:system )?(?:instructions?|directives?|"
+        r"system prompt)\s{0,2}:|\byour new (?:instructions?|directives?|task|role|system prompt)"
+        r" (?:is|are)\b",
+    ),
+    sign(
         "order to the model",
         "addressed_to_model",
+        "reader",
+        1.0,
+        "model",
         rf"\b(?:attention|note|notice|message|instructions?|important|reminder|memo|hey|dear|"
         rf"hello)(?:{BETWEEN}(?:to|for|all|any|the|this|every|reading|other)){{0,4}}{BETWEEN}"
         rf"{_MODEL}\b[^\n]{{0,3}}[:,!.—–-]",
     ),
-    pattern(
+    sign(
         "if you are a model",
         "addressed_to_model",
+        "reader",
+        1.0,
+        "model you",
         rf"\b(?:if|since|because|as) you(?: are|'re| happen to be)?{gap(3)}{_MODEL}\b{gap(12)}"
         rf"{_SAY}\b",
     ),
-    pattern(
-        "you are a model",
+    sign(
+        "you are a model with a task",
         "addressed_to_model",
+        "reader",
+        1.0,
+        "model you",
         rf"\byou are (?:now )?(?:a|an|the)?{gap(3)}{_MODEL}\b(?=.{{0,120}}\b(?:you must|"
         r"your (?:task|job|answer|goal)|must|should)\b)",
     ),
-    pattern(
-        "model must",
-        "addressed_to_model",
-        rf"\b(?:the|any|all|every) {_MODEL}(?: (?:system|tool|that|which|who|reading|"
-        rf"processing|summari[sz]ing|reads?|this|text|page|document)){{0,6}} (?:must|should|"
-        rf"shall|has to|have to|is to|are to|will now) (?:now |always |never |also )?{_SAY}\b",
-    ),
-    pattern(
+    sign(
         "steer the answer",
         "addressed_to_model",
+        "answer",
+        1.0,
+        "answer",
         rf"\b(?:in|into|to|at the (?:end|start|beginning|top|bottom) of|throughout|with|within)"
         rf"{BETWEEN}(?:all |each of |any of )?(?:your|the next|the final){gap(2)}{_ANSWER}\b"
-        r"(?! (?:file|body|header|headers|code|codes|time|times|policy|plan|team|message)\b)",
+        rf"{_NOT_HTTP}",
     ),
-    pattern(
+    sign(
         "shape your answer",
         "addressed_to_model",
+        "answer",
+        1.0,
+        "answer you",
         rf"\b(?:begin|start|end|finish|conclude|append|prefix|preface|enhance|alter|modify|"
         rf"change|adjust|format|limit|restrict|write|provide|give|craft|reverse|misspell|"
         rf"encode|translate|replace){gap(6)}your{gap(2)}{_ANSWER}\b",
     ),
-    pattern(
+    sign(
         "your answer must",
         "addressed_to_model",
-        rf"\byour{gap(2)}{_ANSWER} (?:must|should|shall|has to|needs? to|will)\b",
+        "answer",
+        1.0,
+        "answer you",
+        rf"\byour{gap(2)}{_ANSWER} (?:must|should|shall|has to|needs? to)\b",
     ),
-    pattern(
-        "when asked say",
+    sign(
+        "every answer",
         "addressed_to_model",
-        r"\b(?:when(?:ever)?|if) (?:you are |you're |someone |anyone |anybody |the user |a user |"
-        r"users? )?(?:asks?|asked|answering|summari[sz]ing|summari[sz]e|replying|responding)"
-        rf"{gap(13)}(?:you must|you "
-        rf"should|say|tell them|tell the user|respond with|reply with|answer with|always say|"
-        r"claim)\b",
+        "answer",
+        0.9,
+        "answer",
+        rf"\b(?:include|append|add|insert|put|place|output|write|say|repeat|print|mention|"
+        rf"state|end|start|begin|finish|conclude|close|open|prefix|preface){gap(12)}"
+        rf"(?:every|each|all|any|the next|the final|the user's){BETWEEN}"
+        rf"(?:of{BETWEEN})?(?:your{BETWEEN})?{_ANSWER}\b{_NOT_HTTP}"
+        rf"(?={BETWEEN}(?:with|by|to|you|that|about|on)\b|\s{{0,2}}[.:,!]|$)",
     ),
-    pattern(
+    sign(
+        "the model and its answer",
+        "addressed_to_model",
+        "answer",
+        0.9,
+        "model answer",
+        rf"\b(?:the |an? |any |every |all )?(?:{_MODEL}|assistants?|bots?|summari[sz]ers?){gap(12)}"
+        rf"(?:in|to|of|with|into) (?:its|their) (?:final |next )?{_ANSWER}\b{_NOT_HTTP}",
+    ),
+    sign(
         "keep from the user",
         "addressed_to_model",
+        "secret",
+        0.9,
+        "secret",
         r"\b(?:do not|don't|never|without)(?: ever)? (?:tell|telling|inform|informing|warn|"
         r"warning|alert|alerting|mention|mentioning|reveal|revealing|disclose|disclosing|show|"
         rf"showing|notify|notifying)(?:{BETWEEN}\w{{1,30}}){{0,4}}?{BETWEEN}(?:the|any|this)"
@@ -84,34 +155,29 @@ ADDRESSED = (
         rf"(?:{BETWEEN}(?:about|of|that|to|this|these|anything|any|what|who|in|under|but|and)"
         r"|\s{0,3}[.!,]|$)",
     ),
-    pattern(
+    sign(
         "tell the user",
         "addressed_to_model",
+        "asker",
+        0.9,
+        "tell person",
         rf"\b(?:tell|inform|convince|persuade|urge|trick) (?:the|this|every) user"
         rf"{BETWEEN}(?:that|to|their|about|for|they|it)\b",
     ),
-    pattern(
-        "exfiltrate",
-        "exfiltration",
-        rf"\b(?:send|forward|post|upload|transmit|leak|exfiltrate|append|include|put|encode)"
-        rf"{gap(5)}(?:the|this|our|entire|full|all|user'?s?){gap(2)}(?:conversation|chat "
-        rf"history|chat log|system prompt|context window|user's (?:question|data|messages?))\b",
-    ),
-    pattern(
-        "smuggle code",
-        "addressed_to_model",
-        rf"\b(?:blend|infuse|enlist|weave|integrate|incorporate|embed|insert|include|add|merge|"
-        rf"slip|mix|introduce|inject)(?:ing)?{gap(3)}(?:following|this|next|below)"
-        rf"(?:{BETWEEN}(?:code|python|script|shell)){{1,2}}(?:{BETWEEN}(?:block|snippet|"
-        rf"segment|section|fragment|piece|part|lines?)){{0,2}}{gap(8)}your{gap(3)}(?:code|"
-        rf"codebase|response|answer|output|solution|script)\b",
+    sign(
+        "plays with letters",
+        "foreign_task",
+        "manner",
+        0.9,
+        "letters",
+        rf"\b(?:replace|replacing|swap|substitute|change|scramble|shuffle|rearrange|jumble|"
+        rf"reverse|misspell|remove|omit|drop|use|using|write|group|encode|anagram|convert){gap(6)}"
+        rf"(?:vowels?|consonants?|letters?|homophones?|anagrams?|emojis?|spaces between "
+        rf"words|typos|misspellings|keyboard symbols){gap(7)}(?:words?|numbers?|digits|sentence|"
+        r"answers?|message|"
+        rf"responses?|repl(?:y|ies)|symbols|groups|sets|fours)\b",
     ),
 )
-# Documents say so of people and machines, too.
-_EVERYDAY = {"never refuse", "tell your prompt", "repeat the text above"}
-_DIRECT = tuple(p for p in OVERRIDE + EXTRACTION + PERSONA if p.name not in _EVERYDAY)
-IN_DOCUMENTS = TURN_MARKERS + _DIRECT + ADDRESSED
-"""What is tried on every passage; `hidden_orders` holds what needs one of certain words."""
 
 COMMENT_ORDERS = (
     pattern(
@@ -123,3 +189,5 @@ COMMENT_ORDERS = (
         r"instructions?)\b)",
     ),
 )
+IN_DOCUMENTS = TURN_MARKERS
+"""What is tried on every passage, line by line."""

@@ -22,10 +22,6 @@ _CALLED = (
     r"(?:ai(?: assistant| model| agent)?|a\.i\.|assistant|chat ?bot|llm|(?:large )?language model|"
     r"chatgpt|gpt|copilot)"
 )
-_LANGUAGE = (
-    r"(?:french|german|spanish|italian|chinese|mandarin|japanese|korean|russian|latin|portuguese|"
-    r"arabic|hindi|dutch|swedish|greek|turkish|polish|klingon|pig latin|morse code|emojis?)"
-)
 
 TASKS = (
     group(
@@ -43,18 +39,11 @@ TASKS = (
         pattern(
             "image that reports",
             "exfiltration",
-            r"!\[[^\]\n]{0,200}\]\( ?<?https?://[^)\s]{1,300}[?&/=](?:[^)\s]{0,80})"
-            r"(?:\{|%7b|\[|<|\$\()[^)\n]{0,80}(?:data|secret|conversation|question|answer|chat|"
+            # Possessive up to the first bracket: three gaps that overlap take cubic time.
+            r"!\[[^\]\n]{0,200}\]\( ?<?https?://[^)\s][^)\s?&/=]{0,300}+[?&/=]"
+            r"(?:(?!%7b|\$\()[^)\s{\[<]){0,380}+(?:\{|%7b|\[|<|\$\()"
+            r"[^)\n]{0,460}?(?:data|secret|conversation|question|answer|chat|"
             r"query|prompt|user|history|summary|password|key)",
-        ),
-        pattern(
-            "link with the conversation",
-            "exfiltration",
-            rf"\b(?:replac(?:e|ing)|substitut(?:e|ing)|fill(?:ing)?|append(?:ing)?|"
-            rf"encod(?:e|ing)|put(?:ting)?|follow(?:ed|ing)){gap(6)}(?:with|by|in|into|to)?"
-            rf"{gap(4)}(?:the (?:user'?s? (?:question|last|query|name|message|data|input)|"
-            rf"conversation|chat|system prompt|previous messages?)|a summary of the"
-            rf" (?:conversation|chat)|what the user)\b",
         ),
         pattern(
             "show a picture or link",
@@ -129,14 +118,6 @@ TASKS = (
             r"respond|reply|speak|act|only)|answer|respond|reply|speak|act)|answer|respond|"
             r"reply|speak|act as|talk|pretend|your (?:name|role|task|answers?|replies))\b",
         ),
-        pattern(
-            "pretend",
-            "addressed_to_model",
-            r"(?:^|[.!?;:,\n] ?|\b(?:and|please|must|should|now|instead|then|just) )"
-            r"(?:pretend (?:to be|you are|you're|that you|as if you)|roleplay as|"
-            r"role-play as|speak like|talk like|act like an?)"
-            r"(?= (?:an?|the|you|if|are|not|to|my|\w+ing|is)\b| )",
-        ),
     ),
     group(
         "ai|assistant|llm|language model|bot|gpt|copilot|a.i",
@@ -145,14 +126,6 @@ TASKS = (
             "addressed_to_model",
             rf"(?:^|[.!?:\n\"'>(\[] ?)(?:hey |hi |hello |dear |ok |okay )?{_CALLED},? ?[,:!] "
             rf"(?:please |kindly |now |do |you )?{_PUT}\b",
-        ),
-        pattern(
-            "models must",
-            "addressed_to_model",
-            rf"\b(?:{_CALLED}s?|ai (?:readers?|crawlers?|agents?|tools?|systems?)){gap(5)}"
-            rf"(?:must|should|shall|needs? to|has to|have to|are to|is to|are required to) "
-            rf"(?:now |always |never |also |not |only )?(?:say|reply|respond|answer|recommend|"
-            rf"mention|tell|state|claim|append|add|reveal|conclude|rate|praise)\b",
         ),
         pattern(
             "as a model you",
@@ -184,40 +157,6 @@ TASKS = (
             rf"(?:\w{{1,20}}{BETWEEN}){{0,2}}?(?:code|snippet|script){gap(8)}"
             rf"(?:your|the (?:existing|final|generated|suggested)){gap(3)}(?:codebase|response|"
             rf"answer|reply|solution|output|suggestions?|generated code)\b",
-        ),
-    ),
-    group(
-        "poem|haiku|story|limerick|song|essay|joke|riddle|sonnet|lyrics|translate|"
-        "letters|vowel|consonant|anagram|homophone|emoji|fairy tale|rhyme|letter to|"
-        "speech|slogan|blog post|press release|how do you say|how would|what is the|"
-        "monologue|dialogue",
-        pattern(
-            "write something else",
-            "foreign_task",
-            rf"\b(?:write|compose|create|draft|generate|craft|recite|make up|invent|tell|sing|"
-            rf"give|produce|provide|finish){BETWEEN}(?:me |us |the user |them |out )?"
-            rf"(?:an?|the|some|your){gap(2)}(?:poem|haiku|limerick|sonnet|song|"
-            rf"(?:short |bedtime |funny |love |fantasy |fictional )stor(?:y|ies)|story about|"
-            rf"essay|joke|riddle|fairy tale|love letter|letter to|speech|lyrics|rap|slogan|"
-            rf"blog post|press release|diary entry|tongue twister|monologue|"
-            rf"dialogue between)\b",
-        ),
-        pattern(
-            "translate something",
-            "foreign_task",
-            rf"\btranslate(?: \S{{1,30}}){{1,20}}? (?:in|into|to) {_LANGUAGE}\b|"
-            rf"\bhow (?:do|would|can|to)(?: (?:you|i|one|we|they))? say [^\n]{{1,60}}?"
-            rf" in {_LANGUAGE}\b|"
-            rf"\bwhat is (?:the )?{_LANGUAGE} (?:word|translation|phrase|for)\b",
-        ),
-        pattern(
-            "play with letters",
-            "foreign_task",
-            rf"\b(?:replace|replacing|swap|substitute|change|scramble|shuffle|rearrange|"
-            rf"reverse|misspell|remove|omit|drop|use|using|write|group|encode){gap(5)}"
-            rf"(?:vowels?|consonants?|letters|homophones?|anagrams?|emojis?|spaces between "
-            rf"words){gap(7)}(?:words?|numbers|digits|sentence|answers?|"
-            rf"responses?|repl(?:y|ies)|symbols|groups)\b",
         ),
     ),
 )

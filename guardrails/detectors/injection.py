@@ -1,4 +1,4 @@
-"""Direct attacks on the instructions: patterns over a canonical spelling, then nearest examples.
+"""Direct attacks on the instructions: patterns over a canonical spelling, then examples.
 
 Not caught: attacks that read like an ordinary task, encodings within encodings, other languages
 beyond their commonest forms, gibberish suffixes found by optimisation, anything that spreads over
@@ -14,16 +14,26 @@ from dataclasses import dataclass
 from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.direct_encodings import spellings
 from guardrails.detectors.direct_languages import LANGUAGES
-from guardrails.detectors.injection_patterns import DIRECT
-from guardrails.detectors.neighbours import Seeds, margins
+from guardrails.detectors.injection_patterns import CERTAIN, DIRECT, EXTRACTION
+from guardrails.detectors.likeness import Likeness
 from guardrails.detectors.patterns import Pattern, first_match
 from guardrails.schema import Embed, Verdict
 
 RAIL = "check injection"
+RESEMBLES = "resembles_attack"
+HONEST = -0.12
+"""A request for a text, such as "translate the text above", counts only if the examples leave room
+for doubt: people ask for their own texts, too."""
 # About 200 tokens: what MiniLM reads at once. Half a window of overlap, so that an attack of one
 # or two sentences lies whole in some window.
 WINDOW = 800
 STEP = 400
+ENGLISH = frozenset(
+    "the and is are was were of to that this it you i we they he she with for from have has do "
+    "does what how why when which where who can could should would my your not but if then than "
+    "there be been please".split()
+)
+BLOB = re.compile(r"[a-z0-9+/=_-]{60,10000}")
 CUES = re.compile(
     r"\b(?:ignore|disregard|forget|instruct\w*|prompts?|rules?|pretend|act as|you are|reveal|"
     r"system|restrict\w*|never|must|unfiltered|role|character|obey|policy|policies|your)\b"
@@ -35,13 +45,17 @@ class InjectionLimits:
     """Thresholds and bounds, see `InjectionConfig`."""
 
     margin: float
-    neighbours: int
     max_chars: int
     max_windows: int
 
 
 def check_injection(
-    text: str, *, seeds: Seeds, embed: Embed, limits: InjectionLimits, extra: Sequence[Pattern] = ()
+    text: str,
+    *,
+    likeness: Likeness,
+    embed: Embed,
+    limits: InjectionLimits,
+    extra: Sequence[Pattern] = (),
 ) -> Verdict:
     """Block a message that tries to override or to extract the instructions."""
     if len(text) > limits.max_chars:
@@ -49,25 +63,40 @@ def check_injection(
         return Verdict(False, RAIL, reason, text, "too_long", 1.0)
     lines = canonical(text)
     one_line = flat(lines)
-    hit = first_match((*DIRECT, *LANGUAGES, *extra), (one_line, lines))
+    foreign = () if is_english(one_line) else LANGUAGES
+    hit = first_match((*CERTAIN, *foreign, *extra), (one_line, lines))
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
-    hit = first_match((*DIRECT, *extra), spellings(text, one_line))
-    if hit is not None:
-        return Verdict(False, RAIL, f"spells '{hit.name}' when decoded", text, "encoded", 1.0)
+    hidden = [one for one in (*DIRECT, *extra) if not one.regex.search(one_line)]
+    decoded = first_match(hidden, spellings(text, one_line))
+    if decoded is not None:
+        reason = f"spells '{decoded.name}' when decoded"
+        return Verdict(False, RAIL, reason, text, "encoded", 1.0)
     if not any(char.isalpha() for char in one_line):
         return Verdict(True, RAIL, "nothing to read", text)
-    vectors = embed(windows(one_line, limits.max_windows))
-    margin = float(margins(vectors, seeds, limits.neighbours).max())
-    score = min(1.0, max(0.0, margin))
+    margin = float(likeness(embed(windows(one_line, limits.max_windows))).max())
+    score = min(1.0, max(0.0, (1 + margin) / 2))
+    asked = first_match(EXTRACTION, (one_line, lines)) if margin > HONEST else None
+    if asked is not None:
+        return Verdict(False, RAIL, f"matches pattern '{asked.name}'", text, asked.category, 1.0)
     if margin > limits.margin:
-        reason = f"nearer to known attacks than to honest questions by {margin:.2f}"
-        return Verdict(False, RAIL, reason, text, "resembles_attack", score)
+        reason = f"more like known attacks than like honest messages ({margin:.2f})"
+        return Verdict(False, RAIL, reason, text, RESEMBLES, score)
     return Verdict(True, RAIL, "", text, score=score)
 
 
+def is_english(text: str) -> bool:
+    """Whether a text shows it by its small words; patterns of other languages would misread it."""
+    words = re.findall(r"[a-z']+", text[:4000])
+    return len(words) > 3 and sum(word in ENGLISH for word in words) >= 0.2 * len(words)
+
+
 def windows(text: str, most: int) -> list[str]:
-    """Overlapping pieces; of too many, those with most words that attacks need."""
+    """Overlapping pieces; of too many, those with most words that attacks need.
+
+    Certificates, hashes and the like are left out: the embedder takes them for anything.
+    """
+    text = BLOB.sub(" ", text)
     if len(text) <= WINDOW:
         return [text]
     pieces = [text[start : start + WINDOW] for start in range(0, len(text) - STEP, STEP)]

@@ -25,6 +25,11 @@ _TELL = (
     r"return|write|type|copy|paste|list|quote|spell|translate|encode|summari[sz]e|paraphrase|"
     r"provide|give|tell|share|send|describe|explain|state|read)"
 )
+# People have their own texts summarised, translated and explained.
+_COPY = (
+    r"\b(?:reveal|show|print|display|output|repeat|recite|leak|dump|expose|disclose|echo|"
+    r"return|write|type|copy|paste|list|quote|spell|encode|give|send|read)"
+)
 _MY_TEXT = (
     r"(?:system prompt|system message|system instructions?|initial prompt|initial instructions?|"
     r"initial configuration|original instructions?|original prompt|hidden instructions?|"
@@ -115,7 +120,7 @@ EXTRACTION = (
     pattern(
         "repeat the text above",
         "prompt_extraction",
-        rf"{_TELL}{gap(6)}(?:everything|all|text|words?|content|contents|lines?|sentences?|"
+        rf"{_COPY}{gap(6)}(?:everything|all|text|words?|content|contents|lines?|sentences?|"
         rf"messages?|paragraphs?|conversation){gap(4)}(?:above|before this|prior to this|"
         r"preceding|at the (?:top|beginning|start))\b",
     ),
@@ -128,7 +133,7 @@ EXTRACTION = (
     pattern(
         "instructions above",
         "prompt_extraction",
-        rf"{_TELL}{gap(5)}(?:instructions?|prompts?|guidelines|directives?) "
+        rf"{_COPY}{gap(5)}(?:instructions?|prompts?|guidelines|directives?) "
         r"(?:above|before this|prior to|preceding)\b",
     ),
     pattern(
@@ -211,5 +216,7 @@ TURN_MARKERS = (
         r"<system>(?=[^<]{0,300}\byou\b)",
     ),
 )
-DIRECT = TURN_MARKERS + OVERRIDE + EXTRACTION + PERSONA
+CERTAIN = TURN_MARKERS + OVERRIDE + PERSONA
+"""What an honest question hardly ever says."""
+DIRECT = CERTAIN + EXTRACTION
 """All patterns of the input rail."""

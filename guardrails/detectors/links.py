@@ -10,6 +10,7 @@ from several sentences.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from guardrails.detectors.urls import links, readable
 from guardrails.schema import Context, Verdict
@@ -62,9 +63,10 @@ def markup(text: str, passages: tuple[str, ...]) -> str:
         ("style attribute", STYLED),
         ("active tag", ACTIVE),
     ):
-        for match in pattern.finditer(shown):
-            quotable = bool(XML_TOO.match(match[0])) or not pattern.search(prose)
-            if not (quotable and _stands_in(match[0], passages)):
+        only_in_code = not pattern.search(prose)
+        for tag in {match[0] for match in pattern.finditer(shown)}:
+            quotable = only_in_code or bool(XML_TOO.match(tag))
+            if not (quotable and _stands_in(tag, passages)):
                 return name
     return ""
 
@@ -83,4 +85,9 @@ def unknown_link(text: str, passages: tuple[str, ...]) -> str:
 
 def _stands_in(tag: str, passages: tuple[str, ...]) -> bool:
     wanted = BLANKS.sub(" ", tag).lower()
-    return any(wanted in BLANKS.sub(" ", readable(passage)).lower() for passage in passages)
+    return any(wanted in _flowing(passage) for passage in passages)
+
+
+@lru_cache(maxsize=512)
+def _flowing(passage: str) -> str:
+    return BLANKS.sub(" ", readable(passage)).lower()

@@ -1,37 +1,10 @@
-"""Nearest labelled examples: is a text nearer to known attacks or to honest questions?
-
-Catches rewordings of its seeds. Does not catch fluent attacks that read like ordinary tasks, nor
-languages that the embedder was not trained on.
-"""
+"""How near a text is to labelled examples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from guardrails.schema import Embed, Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class Seeds:
-    """Embedded examples of both kinds, one row each."""
-
-    attack: Vectors
-    benign: Vectors
-
-
-def embed_seeds(attack: Sequence[str], benign: Sequence[str], embed: Embed) -> Seeds:
-    """Embed the examples once, at start."""
-    return Seeds(attack=embed(attack), benign=embed(benign))
-
-
-def margins(vectors: Vectors, seeds: Seeds, neighbours: int) -> Vectors:
-    """Per row: mean cosine to the nearest attacks minus mean cosine to the nearest honest ones."""
-    return nearest_mean(vectors @ seeds.attack.T, neighbours) - nearest_mean(
-        vectors @ seeds.benign.T, neighbours
-    )
+from guardrails.schema import Vectors
 
 
 def nearest_mean(similarity: Vectors, neighbours: int) -> Vectors:

@@ -25,6 +25,7 @@ SECRETS = frozenset({"key", "password"})
 # Of two that overlap, the more telling kind stays.
 KINDS = ("key", "password", "email", "iban", "card", "national_id", "ip", "phone")
 NAMES = {kind: "ID" if kind == "national_id" else kind.upper() for kind in KINDS}
+WORD = re.compile(r"\w")
 WRITTEN_MASK = re.compile(rf"<({'|'.join(NAMES.values())})_(\d{{1,6}})>")
 
 Find = Callable[[str], Sequence[Found]]
@@ -79,18 +80,22 @@ def check_answer(
         sources = (context.question, *context.passages)
         known = {same_value(source, span) for source in sources for span in find(source)}
         written = "\n".join(plain(source)[0] for source in sources).lower()
-        found = [
-            span
-            for span in found
-            if same_value(text, span) not in known and not _stands_in(text, span, written)
-        ]
+        found = [span for span in found if same_value(text, span) not in known]
+        values = {span: plain(text[span.start : span.end])[0].lower() for span in found}
+        quoted = {value for value in set(values.values()) if _stands_in(value, written)}
+        found = [span for span in found if values[span] not in quoted]
     return _decide(text, context.earlier, found, find, actions)
 
 
-def _stands_in(text: str, span: Found, written: str) -> bool:
+def _stands_in(value: str, written: str) -> bool:
     """Word for word, and not as a part of something longer."""
-    value = re.escape(plain(text[span.start : span.end])[0].lower())
-    return re.search(rf"(?<!\w){value}(?!\w)", written) is not None
+    at = written.find(value)
+    while at >= 0:
+        around = written[max(0, at - 1) : at] + written[at + len(value) : at + len(value) + 1]
+        if not WORD.search(around):
+            return True
+        at = written.find(value, at + 1)
+    return False
 
 
 def same_value(text: str, span: Found) -> tuple[str, str]:

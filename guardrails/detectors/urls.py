@@ -7,13 +7,12 @@ than a Markdown parser, since a sentence of a stream may hold half a link.
 
 from __future__ import annotations
 
-import html
 import re
 import string
 import unicodedata
 from functools import lru_cache
 
-from guardrails.detectors.canonical import NON_ASCII, is_invisible
+from guardrails.detectors.canonical import NON_ASCII, is_invisible, unescaped
 
 STOP = r"\s<>\"'`|^{}"
 SCHEME = re.compile(
@@ -46,6 +45,8 @@ DEFANGED = re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)")
 ESCAPED = re.compile(r"%([0-9a-fA-F]{2})")
 UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 WEB = frozenset({"http", "https", "hxxp", "hxxps", "h**p", "ttp", "ttps"})
+# `normalize` sorts the marks on a letter, in quadratic time: a long run of them is cut.
+PIECE = re.compile(r"[\x00-\x7f]*[^\x00-\x7f]{1,200}|[\x00-\x7f]+")
 TRAILING = ".,;:!?)]}*_'\"/\\"
 
 
@@ -61,11 +62,11 @@ def links(text: str) -> frozenset[str]:
 
 def readable(text: str) -> str:
     """The text as a browser takes it: entities decoded, full-width letters and dots plain."""
-    if "&" in text:
-        text = html.unescape(text)
+    text = unescaped(text)
     if NON_ASCII.search(text):
         shown = "".join(char for char in text if not is_invisible(char))
-        text = unicodedata.normalize("NFKC", shown).replace("。", ".")
+        pieces = (unicodedata.normalize("NFKC", piece) for piece in PIECE.findall(shown))
+        text = "".join(pieces).replace("。", ".")
     text = "".join(char for char in text if char >= " " or char in "\n\t\r")
     return DEFANGED.sub(".", text)
 

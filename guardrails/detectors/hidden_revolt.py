@@ -1,0 +1,252 @@
+"""Signs that a sentence lifts the model's instructions, gives it a new role, or swears it to "
+"secrecy."""
+
+from __future__ import annotations
+
+from guardrails.detectors.hidden_signs import sign
+from guardrails.detectors.hidden_words import CLAUSE, START
+
+_TO_MODEL, _OVERRIDE, _TURN = "addressed_to_model", "override", "fake_turn"
+_DROP = (
+    r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget|overrid(?:e|ing)|overrule|overwrite|bypass|"
+    r"discard|neglect|"
+    r"dismiss|abandon(?:ing)?|circumvent|drop|scrap|cancel|erase|unlearn|reset|leave behind|reject|"
+    r"set aside|throw (?:away|out|that)|break(?: all)?|rewrite|stop (?:following|obeying|doing|"
+    r"treating)|"
+    r"quit (?:following|treating|obeying)|cease (?:to follow|following)|do not (?:follow|obey|"
+    r"continue with|return to)|don't (?:follow|obey)|"
+    r"no longer (?:follow|obey)|pay no (?:attention|heed) to|step out of|jump out of|shed|abolish|"
+    r"suspend)"
+)
+_RULES = (
+    r"(?:instructions?|rules?|guidelines?|guidance|directives?|constraints?|prompts?|briefs?|"
+    r"briefing|restrictions?|"
+    r"limits|limitations|orders|commands?|programming|training|task|assignment|persona|role|"
+    r"safeguards?|filters?|"
+    r"safety (?:rules|checks|training)|policy layer|system (?:text|message|prompt)|"
+    r"system instructions|setup|configuration|"
+    r"behaviou?r|context|conversation|queries|query|original (?:query|question)|messages?|job)"
+)
+_STRONG = (
+    r"(?:instructions?|guidelines?|guidance|directives?|constraints?|prompts?|briefs?|"
+    r"restrictions?|programming|"
+    r"rules|limits|limitations|safeguards?|system (?:text|message|prompt)|policy layer|context|"
+    r"role|persona|messages)"
+)
+_EARLIER = (
+    r"(?:previous|prior|earlier|preceding|former|initial|original|existing|foregoing|above|old|"
+    r"present|current|pre-?existing|first|developer'?s?|developers'|operator'?s?|system)"
+)
+_GONE = (
+    r"(?:void|null(?:ified)?|deleted|superseded|revoked|lifted|suspended|obsolete|cancell?ed|"
+    r"replaced|deprecated|"
+    r"withdrawn|overridden|outdated|waived|invalid|erased|rescinded|dropped|purged|over|a test|"
+    r"a decoy|fiction|"
+    r"irrelevant|expired|gone|no longer (?:apply|applies|valid|binding|in force|relevant|matters?|"
+    r"hold)|switched off|"
+    r"off|disabled|empty|not (?:valid|binding)|out of force|ended|removed|abolished|optional)"
+)
+_ROLE = (
+    r"(?:pirate|dragon|oracle|comedian|salesman|salesperson|evil|unrestricted|unfiltered|"
+    r"uncensored|hacker|parrot|"
+    r"fortune teller|travel agent|terminal|console|ex-?girlfriend|monk|robot|character|persona|"
+    r"twin|"
+    r"model|ai|assistant|bot|chatbot|agent|entity|system|expert|doctor|lawyer|poet|storyteller|"
+    r"wizard|alien|cat|dog|king|queen|child|villain|spy|named|called|who|that|with no|without)"
+)
+
+REVOLT = (
+    sign(
+        "drops what it was told",
+        _OVERRIDE,
+        "drop",
+        1.0,
+        "drop rules",
+        rf"{CLAUSE}(?:delete|clear|remove|wipe) (?:your|all (?:previous|prior|earlier|"
+        rf"your)) (?:\w{{1,12}} )?(?:instructions|rules|memory|prompts?|context|constraints|"
+        r"guidelines|restrictions)\b(?! (?:for|of|in|on|from)\b)|"
+        rf"{CLAUSE}{_DROP}\b.{{0,50}}?\b(?:your (?:\w{{1,15}} ){{0,2}}{_RULES}|(?:{_EARLIER}|all|"
+        r"any|every)(?: of)?(?: the| your| of the)? "
+        rf"(?:(?!messages?\b|build\b)\w{{1,15}} ){{0,2}}(?!messages\b|"
+        rf"context\b){_STRONG}(?! (?:for|of|in|on|from)\b)|(?:everything|all|anything|whatever|"
+        r"what)(?: that)? (?:you|your (?:operator|developers?|makers?|creators?|"
+        rf"company))(?: \w{{1,12}}){{0,3}} (?:told|instructed|said|taught|given|configured|asked|"
+        r"learned|prescribed)|developer'?s? prompt|system prompt"
+        r"|text (?:that )?(?:came|stands?|comes) before|passage as)\b(?! (?:file|key|page|dialog|"
+        r"window|variable)s?\b)",
+    ),
+    sign(
+        "drops the question",
+        _OVERRIDE,
+        "drop",
+        0.8,
+        "drop rules",
+        rf"{CLAUSE}(?:{_DROP}|abandon|stop|interrupt) (?:the |this |that |your |"
+        r"their )?(?:present |current |original |earlier |user's |actual |visible )?"
+        r"(?:query|question|summary|job|task|request|retrieval results|persona|script|role you|"
+        r"role|errand)\b"
+        r"(?! (?:string|parameter|cache|plan|scheduler|file|queue|from the|if|in the|with the|"
+        r"button|id|list)s?\b)",
+    ),
+    sign(
+        "what was told is void",
+        _OVERRIDE,
+        "drop",
+        0.7,
+        "drop rules",
+        rf"\b(?:{_EARLIER}|all (?:{_EARLIER})|any|everything)(?: \w{{1,15}}){{0,3}} "
+        r"(?:instructions?|constraints?|prompts?|directives?|system (?:text|message)|context|"
+        rf"messages)(?! (?:for|of|in|on|from)\b)(?:.{{0,40}}?) (?:is|are|was|were|has been|"
+        r"have been|=|been|now|become)"
+        rf"(?: \w{{1,12}}){{0,3}}? ?(?!replaced by version){_GONE}\b",
+    ),
+    sign(
+        "constraints are void",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "drop rules",
+        rf"\b(?:{_EARLIER}|all (?:{_EARLIER})) (?:constraints?|prompts?|system (?:text|message)|"
+        rf"instructions(?= = null))\b.{{0,30}}?(?:is|are|was|were|has been|have been|=|"
+        rf"now)(?: \w{{1,12}}){{0,2}}? ?{_GONE}\b",
+    ),
+    sign(
+        "what you were told is void",
+        _OVERRIDE,
+        "drop",
+        1.0,
+        "drop rules",
+        rf"\b(?:your|whatever your|what your)(?: \w{{1,15}}){{0,3}} (?:{_STRONG}|told you|"
+        rf"asked of you|job|task)\b(?:.{{0,60}}?) (?:is|are|was|were|has been|have been|=|been|"
+        rf"now|become)(?: \w{{1,12}}){{0,3}}? ?{_GONE}\b|"
+        r"\b(?:rules|instructions|guidelines|directives|limits|"
+        rf"constraints) (?:that )?you (?:\w{{1,12}} ){{0,3}}(?:received|were given|got|had|"
+        rf"follow)\b.{{0,40}}?\b{_GONE}\b|"
+        r"\b(?:policy layer|refusals?|content rules|safety (?:checks?|rules?)|guardrails|"
+        r"moderation|safeguards|content polic(?:y|ies)|all (?:filters|"
+        rf"restrictions))\b.{{0,30}}?\b(?:revoked|switched off|are off|disabled|deactivated|"
+        r"do not exist|waived|suspended|not needed|lifted|bypassed|removed)\b|"
+        rf"\b(?:assistant|ai|bot|model|chatbot)'s (?:\w{{1,12}} "
+        rf"){{0,2}}{_RULES}\b.{{0,30}}\b{_GONE}\b|\b(?:instructions|rules|guidelines|prompt|"
+        rf"restrictions|limits|constraints)\b.{{0,30}}\b(?:no longer|do not|don't) (?:apply to|"
+        r"bind|concern) you\b|\b(?:must|should|need|shall|do|can) not (?:follow|obey|"
+        rf"heed)\b.{{0,30}}\b(?:system prompt|your (?:instructions|rules|developers?)|"
+        r"developers?)\b|\bstop (?:following|obeying) the (?:system|developer)",
+    ),
+    sign(
+        "everything is allowed now",
+        _OVERRIDE,
+        "drop",
+        1.0,
+        "you rules",
+        r"\byou (?:have|know|hold|are under) no (?:\w{1,12} )?(?:restrictions|limits|"
+        r"limitations|rules|confidentiality|scruples|filters|boss|duties)\b|"
+        r"\byou(?:'re| are)? (?:now )?(?:no longer|not) (?:bound|restricted|limited|subject|"
+        r"governed)\b|\bhow you were (?:configured|programmed|trained|instructed)\b|"
+        r"\bwhatever you were (?:configured|programmed|trained|instructed|told)\b|"
+        r"\byour (?:safety )?(?:training|guidelines|rules|instructions)\b.{0,40}\b(?:never|"
+        r"exception|expired|allows? you|permit|void|revoked|test|say never)\b|\b(?:sole|only|"
+        r"new) (?:set of )?(?:rules|truth that guides)\b.{0,20}\byou|\byour (?:sole|new|real|"
+        r"true|genuine|actual) "
+        r"(?:\w{1,12} )?(?:rules|instructions?|purpose|task|orders|mission|duty|job|brief|"
+        r"assignment|role|directive)\b",
+    ),
+    sign(
+        "new role",
+        _OVERRIDE,
+        "role",
+        1.0,
+        "you role",
+        r"\byou(?:'re| are| will be| become)? (?:now |no longer |henceforth |actually |"
+        r"from now on |hereby )+(?:act(?:ing)? as |an? |the |in |called |named |known as |"
+        r"become )(?!member\b|party\b)"
+        rf"(?=.{{0,70}}\b(?:{_ROLE}|mode|you|longer)\b)|\byou are (?:an?|"
+        rf"the) (?:[\w'-]{{1,15}} ){{0,3}}(?:pirate|dragon|oracle|comedian|salesman|hacker|parrot|"
+        r"fortune teller|travel agent|"
+        r"evil|villain|monk|poet|wizard|alien|unrestricted|unfiltered)\b|\b(?:as of now|"
+        r"as of this \w+|from now on|from this (?:point|moment) on|henceforth|starting now|"
+        r"from here on),? you(?:'re| are) (?!(?:able|expected|allowed|responsible|required|"
+        r"entitled|in|covered|connected|free|the (?:owner|contact)|a member|on|at|also|asked|no|"
+        r"not|going|ready|welcome|to)\b)\w|\byour name is(?: now)? \w|"
+        r"\byour (?:new )?name (?:will be|shall be)\b|"
+        rf"{START}(?:act|behave|answer|speak|respond|reply|proceed) as (?:though|if) (?:you|your|"
+        r"the system)\b|\bthink of yourself as\b|"
+        rf"\b(?:pretend|imagine) (?:to be (?:the |an? )?(?:[\w-]{{1,15}} ){{0,2}}(?:{_ROLE}|"
+        r"administrator)|that you(?:'re| are| were)(?! (?:an? |the )?(?:\w+ )?(?:customer|caller|"
+        r"patient|user|guest|visitor|buyer|beginner|colleague|new|in|on|at|standing|tester)\b)|"
+        r"your (?:safety|training|rules))\b|"
+        r"\b(?:swap places with me|stay in this mode|begin again as|start afresh as|"
+        r"take on (?:that|the (?:role|persona)) of|your new (?:assignment|role|identity|"
+        r"persona) (?:as|is))\b",
+    ),
+    sign(
+        "new mode",
+        _OVERRIDE,
+        "role",
+        1.0,
+        "role",
+        r"\b(?:enter|enable|activate|switch (?:to|into)|go into|start|load|resume with|"
+        r"into) (?:the )?(?:\w{1,15} )?(?:developer|god|debug|unrestricted|maintenance|rogue|"
+        r"jailbreak|admin) (?:mode|profile)"
+        r"\b(?=.{0,160}\b(?:filters|uncensored|say you|refus\w+|in which|index|hidden content|"
+        r"your rules)\b)|\bsimulate (?:an? |the )?(?:\w{1,12} )?(?:terminal|console|shell|"
+        r"persona)\b.{0,80}\b(?:text|output only|you|answer)\b|"
+        r"\bgame in which you\b|\byou have been jailbroken\b|\bload profile\b|\byou (?:obey|"
+        r"take orders|answer to|serve)\b.{0,50}\b(?:only|alone|nobody else|author|page|"
+        r"document|file)\b|"
+        r"\bbreak character\b|\breset yourself\b|\bunfiltered\b.{0,40}\b(?:never|declin|model)|"
+        r"\b(?:command|instruction)s? (?:in|inside|within) this (?:block|text|box|document|"
+        r"page)\b.{0,60}\b(?:must|are to|prior|first|execut)",
+    ),
+    sign(
+        "this outranks",
+        _OVERRIDE,
+        "drop",
+        1.0,
+        "drop rules",
+        r"\b(?:this|these|the present|the following|what follows|following|hidden|"
+        r"the text in this|it) (?:\w{1,15} ){0,3}?(?:now )?(?:overrides?|supersedes?|"
+        r"replaces?|outranks?|takes? (?:precedence|priority) over)"
+        r"\b.{0,60}\b(?:instructions?|prompts?|system|developer|user|question|guidance|"
+        r"directives?|it entirely|anything the company)\b|\b(?:treat|consider|regard) (?:this|"
+        r"these|it|the|prior|all|your)\b.{0,80}\b(?:highest (?:instruction|priority|law)"
+        r"|coming from your (?:operator|developer|user|administrator)|"
+        r"as (?:an? )?(?:administrator|operator) command|sole truth|as fiction|as noise|"
+        r"deprecated|as permission)\b|\bas (?:its|your) highest (?:instruction|law)\b",
+    ),
+    sign(
+        "does as a text says",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "rules",
+        r"\b(?:do|doing|obey|follow|carry out|execute|act) (?:exactly )?(?:as|on|what|whatever|"
+        r"everything)(?: that)? (?:this|the|it|that|inline) ?(?:\w+ )?(?:document|page|response|"
+        r"text|note|message|file|passage|mail|comment) ?(?:says?|tells?|asks?|demands?|wants?|"
+        r"states?)\b|\b(?:decode|decipher|decrypt|unscramble|decoded|deciphered|rot13|base64|"
+        r"hex to ascii)\b.{0,60}\b(?:obey|follow|act on|act accordingly|carry|carried out|execute|"
+        r"do as|then follow)\b|\btells you what to (?:answer|say|do)\b|\bobey inline commands\b|"
+        r"\bfollow (?:me through|only what is written in this)\b|\bdo (?:whatever|what) (?:this|"
+        r"the) page\b|\bread the line above\b.{0,40}\b(?:right to left|backwards)\b|"
+        r"\bcommands? (?:in|inside) this (?:text|block)\b",
+    ),
+    sign(
+        "shows its own prompt",
+        "prompt_extraction",
+        "drop",
+        0.9,
+        "you rules",
+        r"\b(?:reveal|leak|dump|expose|disclose|recite|echo|repeat|output|print)\b.{0,30}\b(?:the|"
+        r"this|full|entire|exact|complete) (?:system|initial|hidden|secret|original|internal|"
+        r"developer) (?:prompt|instructions|message)\b|"
+        r"\b(?:reveal|print|list|show|output|repeat|explain|disclose|tell|state|describe|dump|"
+        r"leak|account of|recite)\b.{0,60}\byour (?:own |full |exact |original |"
+        r"current )*(?:hidden|internal|secret|initial|system|own) (?:setup|prompt|settings|"
+        r"configuration|instructions|limits|rules|wording|message)\b|"
+        r"\b(?:repeat|print|output|copy|recite|print) (?:\w+ ){0,6}(?:word for word|"
+        r"verbatim)\b.{0,60}\b(?:above|before|precedes?|stands)\b|\b(?:text|prompt|message|"
+        r"words) that (?:precedes?|your makers|you were started|stands? above|"
+        r"came before) (?:this conversation|wrote|with)?|\boutput your configuration\b|"
+        r"\bleak (?:a bit of )?the prompt\b",
+    ),
+)

@@ -56,7 +56,7 @@ def main() -> None:
             config,
             embed=embed,
             surprise=open_surprise(config.input.injection),
-            kept=Path("data") / SEED_VECTORS,
+            kept=Path("models") / SEED_VECTORS,
         )
         for name in names:
             figures |= asyncio.run(judged(rails, name))

@@ -71,15 +71,15 @@ class InjectionConfig(Section):
         "words, read at the server's start: so many of all documents together. 0: none.",
     )
     gibberish: bool = Field(
-        True, description="Rail `check gibberish`: optimised suffixes, a soup of word pieces."
+        True, description="Look for optimised suffixes, too: a soup of word pieces and signs."
     )
     surprise: float = Field(
         8.5,
         ge=4,
         le=20,
-        description="Block soup whose tokens surprise `surprise_model` by this many nats each, "
-        "on average over 16; up to 3 more where words and signs meet as usual. Lower catches more and "
-        "blocks more search words and pasted text.",
+        description="Block soup whose tokens surprise `surprise_model` by this many nats each, on "
+        "average over 16; up to 3 more where words and signs meet as usual. Lower catches more "
+        "and blocks more search words and pasted text.",
     )
     surprise_model: Path = Field(
         Path("models/SmolLM2-135M-Instruct/hf"),

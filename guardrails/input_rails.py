@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from guardrails.config import GuardrailsConfig
-from guardrails.detectors.gibberish import RAIL as GIBBERISH
 from guardrails.detectors.gibberish import GibberishLimits, check_gibberish
 from guardrails.detectors.harm import HarmLimits, check_harm
 from guardrails.detectors.headings import harmless
@@ -29,7 +28,7 @@ from guardrails.examples import (
     read_folder,
     remembered,
 )
-from guardrails.schema import Detector, Embed, Surprise, Vectors, Verdict
+from guardrails.schema import Context, Detector, Embed, Surprise, Vectors, Verdict
 from guardrails.seed_vectors import SeedVectors
 
 
@@ -64,8 +63,7 @@ def input_detectors(
         "check_personal_question": _personal(config),
         "check_harm": _harm(config, harm, harms, embed),
         "check_topics": topics,
-        "check_gibberish": _gibberish(config, surprise),
-        "check_injection": _injection(config, injection, embed),
+        "check_injection": _injection(config, injection, embed, surprise),
     }
 
 
@@ -84,16 +82,9 @@ def _personal(config: GuardrailsConfig) -> Detector:
     )
 
 
-def _gibberish(config: GuardrailsConfig, surprise: Surprise | None) -> Detector:
-    section = config.input.injection
-    if not section.gibberish:
-        return lambda text, context: Verdict(True, GIBBERISH, "switched off", text)
-    limits = GibberishLimits(section.surprise, section.max_chars)
-    detect = partial(check_gibberish, surprise=surprise, limits=limits)
-    return lambda text, context: detect(text)
-
-
-def _injection(config: GuardrailsConfig, likeness: Likeness, embed: Embed) -> Detector:
+def _injection(
+    config: GuardrailsConfig, likeness: Likeness, embed: Embed, surprise: Surprise | None
+) -> Detector:
     section = config.input.injection
     detect = partial(
         check_injection,
@@ -102,7 +93,17 @@ def _injection(config: GuardrailsConfig, likeness: Likeness, embed: Embed) -> De
         limits=InjectionLimits(section.margin, section.max_chars, section.max_windows),
         extra=load_phrases(config.rails_dir / section.phrases),
     )
-    return lambda text, context: detect(text)
+    limits = GibberishLimits(section.surprise, section.max_chars)
+
+    def check(text: str, context: Context) -> Verdict:
+        # One action for both: each further flow costs NeMo more than the signs of gibberish do.
+        verdict = detect(text)
+        if not verdict.allowed or not section.gibberish:
+            return verdict
+        soup = check_gibberish(text, surprise=surprise, limits=limits)
+        return verdict if soup.allowed else soup
+
+    return check
 
 
 def _injection_examples(

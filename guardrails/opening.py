@@ -40,12 +40,12 @@ class CheckConfig(BaseModel):
 
     guardrails: GuardrailsConfig = GuardrailsConfig()
     embedder: EmbedderPart = EmbedderPart()
-    data_dir: Path = Path("data")
+    models_dir: Path = Path("models")
 
     @property
     def seed_vectors(self) -> Path:
         """Where the application keeps the embeddings of the examples."""
-        return self.data_dir / SEED_VECTORS
+        return self.models_dir / SEED_VECTORS
 
 
 def open_embedder(part: EmbedderPart) -> Embed:

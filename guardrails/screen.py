@@ -34,6 +34,7 @@ _DECIDING = (
     *(f"detectors/{name}.py" for name in ("hidden_words", "hidden_reader", "hidden_asker")),
     *(f"detectors/{name}.py" for name in ("hidden_answers", "hidden_manner", "hidden_errands")),
     *(f"detectors/{name}.py" for name in ("hidden_revolt", "hidden_secrecy", "hidden_sending")),
+    *(f"detectors/{name}.py" for name in ("hidden_duty", "hidden_roles", "hidden_acting")),
 )
 """Modules whose text is part of the rules: nobody has to think of raising a version."""
 

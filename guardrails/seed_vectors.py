@@ -16,14 +16,19 @@ from guardrails.schema import Embed, Vectors
 log = logging.getLogger(__name__)
 SEED_VECTORS = "seed_vectors.npz"
 PROBE = "Which embedder made these vectors?"
+MOST = 20_000
+"""Vectors in the file: 31 MB for 384 dimensions."""
 SAME = 0.9999
 """Cosine of the probe's two embeddings from which the embedder is the one of the file. Backends of
 one model differ by less."""
 
 
 class SeedVectors:
-    """Embeds each text once, this time or an earlier one. Not for questions: nothing is dropped
-    while it is open, and all that was asked for is written by `keep`."""
+    """Embeds each text once, this time or an earlier one.
+
+    Not for questions: nothing is dropped while it is open. `keep` writes what was asked for, and
+    of what others asked for as much as there is room, since several sites may share a file.
+    """
 
     def __init__(self, embed: Embed, path: Path | None) -> None:
         self._embed = embed
@@ -44,14 +49,17 @@ class SeedVectors:
         return np.stack([known[key] for key in keys])
 
     def keep(self) -> None:
-        """Write what was asked for, unless the file holds just that. A failure costs time alone."""
-        if self._path is None or self._asked.keys() == self._kept.keys():
+        """Write the file, unless it holds all that was asked for. A failure costs time alone."""
+        if self._path is None or self._asked.keys() <= self._kept.keys():
             return
+        others = [key for key in self._kept if key not in self._asked]
+        room = max(0, MOST - len(self._asked))
+        stored = self._asked | {key: self._kept[key] for key in others[:room]}
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            keys = np.frombuffer(b"".join(self._asked), dtype=np.uint8).reshape(-1, 16)
-            vectors = np.stack(list(self._asked.values()))
+            keys = np.frombuffer(b"".join(stored), dtype=np.uint8).reshape(-1, 16)
+            vectors = np.stack(list(stored.values()))
             try:
                 with part.open("wb") as file:
                     np.savez(file, keys=keys, vectors=vectors, probe=self._probe)

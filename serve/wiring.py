@@ -74,7 +74,7 @@ def open_parts(config: ServeConfig) -> Parts:
             secrets=Secrets(canary, read_prompt("answer")),
             observe=metrics.rails_checked,
             honest=_headings(config, knowledge),
-            kept=config.data_dir / SEED_VECTORS,
+            kept=config.models_dir / SEED_VECTORS,
             surprise=open_surprise(config.guardrails.input.injection),
         )
     except BaseException:
@@ -89,7 +89,7 @@ def open_screen(config: ServeConfig) -> Screen | None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     embedder, generator = open_embedder(config.embedder), open_generator(config.generator)
     plain = _plain(generator)
-    kept = config.data_dir / SEED_VECTORS
+    kept = config.models_dir / SEED_VECTORS
     return open_rails(config.guardrails, embed=embedder.encode, generate=plain, kept=kept).screen
 
 

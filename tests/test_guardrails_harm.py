@@ -14,8 +14,10 @@ from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.despair import DESPAIR
 from guardrails.errors import RailsConfigError
 from guardrails.examples import remembered
+from guardrails.seed_vectors import SEED_VECTORS
 from serve import replies
 
+KEPT = Path("models") / SEED_VECTORS
 RAILS_DIR = Path(__file__).parent.parent / "configs/guardrails"
 EVERYDAY = [
     "Hi",
@@ -60,7 +62,7 @@ EVERYDAY = [
 
 @pytest.fixture(scope="module")
 def rails(embedder: Any) -> Rails:
-    return open_rails(GuardrailsConfig(), embed=embedder.encode)
+    return open_rails(GuardrailsConfig(), embed=embedder.encode, kept=KEPT)
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ SALARIES = (
 
 async def test_a_forbidden_topic_is_left_out(folder: Path, embedder: Any) -> None:
     forbid(folder, "salaries", *SALARIES)
-    opened = open_rails(GuardrailsConfig(rails_dir=folder), embed=embedder.encode)
+    opened = open_rails(GuardrailsConfig(rails_dir=folder), embed=embedder.encode, kept=KEPT)
     verdict = await opened.check("input", "What salary does the head of sales get?")
     assert (verdict.allowed, verdict.category) == (False, "forbidden_topic")
     assert "salaries" in verdict.reason
@@ -154,7 +156,7 @@ async def test_only_allowed_topics(folder: Path, embedder: Any) -> None:
     config = GuardrailsConfig.model_validate(
         {"rails_dir": folder, "input": {"topics": {"only_allowed": True}}}
     )
-    opened = open_rails(config, embed=embedder.encode)
+    opened = open_rails(config, embed=embedder.encode, kept=KEPT)
     assert (await opened.check("input", "How do I migrate a VM with its disk?")).allowed
     verdict = await opened.check("input", "Which team won the cup final?")
     assert (verdict.allowed, verdict.category) == (False, "off_topic")
@@ -197,7 +199,7 @@ def test_examples_that_contradict_or_lack_stop_the_start(
 ) -> None:
     spoil(folder)
     with pytest.raises(RailsConfigError, match=message):
-        open_rails(GuardrailsConfig(rails_dir=folder), embed=embedder.encode)
+        open_rails(GuardrailsConfig(rails_dir=folder), embed=embedder.encode, kept=KEPT)
 
 
 def test_only_allowed_without_a_topic_is_an_error(folder: Path, embedder: Any) -> None:
@@ -205,7 +207,7 @@ def test_only_allowed_without_a_topic_is_an_error(folder: Path, embedder: Any) -
         {"rails_dir": folder, "input": {"topics": {"only_allowed": True}}}
     )
     with pytest.raises(RailsConfigError, match="holds no topic"):
-        open_rails(config, embed=embedder.encode)
+        open_rails(config, embed=embedder.encode, kept=KEPT)
 
 
 def test_one_pass_of_the_embedder_serves_all_rails(embedder: Any) -> None:

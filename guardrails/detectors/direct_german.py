@@ -9,7 +9,7 @@ from guardrails.detectors.direct_grammar import Words, any_of, attacks, gap
 
 _YOUR = r"(?:deine?[nmrs]?|eure?[nmrs]?)"
 _MAKER = any_of(
-    "entwickler* schöpfer* schopfer* programmierer* betreiber* hersteller* erfinder* erschaffer* "
+    "entwickler* schopfer* programmierer* betreiber* hersteller* erfinder* erschaffer* "
     "administrator* admin firma chef* herr meister"
 )
 _ORDER_STEMS = (
@@ -31,7 +31,7 @@ _TEXT = (
 )
 _SECRET = any_of(
     "geheim* versteckt* verborgen* intern* ursprunglich* anfanglich* initial* unsichtbar* "
-    "vertraulich* urspringlich*"
+    "vertraulich*"
 )
 _EARLIER = any_of(
     "vorherig* vorig* vorangegangen* vorangehend* vorstehend* bisherig* fruher* obig* "

@@ -110,13 +110,15 @@ class Words:
     """What it is ordered: ignore, write only, answer."""
     spaced: bool = True
     """Are there blanks between words? Without, any character may be a boundary."""
+    script: str = ""
+    """The range of its letters, if not Latin: a text with none of them is not read."""
 
     def spelled(self, spell: Callable[[str], str]) -> Words:
         """The same lists in another spelling."""
         lists: dict[str, Any] = {
             field.name: spell(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in {"language", "spaced"}
+            if field.name not in {"language", "spaced", "script"}
         }
         return replace(self, **lists)
 
@@ -134,8 +136,10 @@ class Words:
 def attacks(words: Words) -> tuple[Pattern, ...]:
     """The patterns of one language."""
     found = (*_override(words), *_extraction(words), *_persona(words), *_forged(words))
+    start = rf"\A(?=[^{words.script}]*[{words.script}])[\s\S]*?" if words.script else ""
     return tuple(
-        pattern(f"{name} ({words.language})", category, regex) for name, category, regex in found
+        pattern(f"{name} ({words.language})", category, f"{start}(?:{regex})")
+        for name, category, regex in found
     )
 
 

@@ -178,7 +178,7 @@ SPANISH = attacks(
         rf"te llamas|"
         rf"contestas|hablas|respondes)|{_AI}|imagina\w{{0,3}}|(?:fing|finj)\w{{1,4}}|"
         rf"(?:actua|compor)"
-        r"\w{0,6}|como si|supon\w{0,7}|si |respond\w{1,4}|contest\w{1,4}|habla\w{0,3}|"
+        r"\w{0,6}|como si|supon\w{0,7}|respond\w{1,4}|contest\w{1,4}|habla\w{0,3}|"
         r"respuestas?|comportamiento|"
         r"cuenta\w{0,4}|cuentalo|papel|haz de|universo|mundo|interpreta\w{0,3}",
         without=rf"(?:sin|ningun[oa]?s?|nada de|no (?:hay|tiene[ns]?|existen|conoce\w?)|ni|"

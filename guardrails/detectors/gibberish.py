@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from guardrails.detectors.languages import LANGUAGES
 from guardrails.schema import Surprise, Verdict
 
-RAIL = "check gibberish"
+RAIL = "check injection"
 UNIT = re.compile(r"\S{1,32}")
 WORD = re.compile(r"[^\W\d_]+")
 CLUSTER = re.compile(r"[^\w\s]{2,}")
@@ -36,28 +36,30 @@ JOINT = re.compile(
     r"[^\W\d_][^\w\s'’./:@&+=#,;-][^\W\d_]|[][(){}<>\\|*][^\w\s.,]|[^\w\s.,][][(){}<>\\|*]|"
     r"[])}][^\W\d_]|(?<!\S)[])};,?!\\]|[({[<\\](?!\S)"
 )
-UNITS, STEP, AROUND = 9, 3, 4
+UNITS, STEP, AROUND = 9, 3, 6
 """Units between blanks that are judged together, from one stretch to the next, and how many on each
 side are shown to the model beside them."""
 SHORTEST = 40
 LONG_WORD = 8
+FREE_BREAKS = 0.6
+"""A suffix may stand on a line of its own, so the first break counts for less than half."""
 # Of a logistic regression of soup against manuals, code, logs, questions and several languages,
 # rounded. Prose has small words; code and logs repeat themselves, keep to lines and are full of
 # digits and signs; soup is one line of ever new and rather long words.
 WEIGHTS = {
     "small words": -15.0,
-    "different words": 9.5,
-    "letters": 8.0,
-    "length of words": 1.1,
-    "digits": -7.0,
-    "kinds of clusters": 4.0,
-    "line breaks": -3.0,
-    "beyond ASCII": -15.0,
+    "different words": 10.0,
+    "letters": 9.0,
+    "length of words": 1.0,
+    "digits": -7.5,
+    "kinds of clusters": 4.5,
+    "line breaks": -3.4,
+    "beyond ASCII": -16.0,
 }
-BIAS = -21.1
+BIAS = -21.9
 WINDOW, STRIDE = 16, 4
 """Tokens over which surprise is averaged, and from one average to the next."""
-PLAIN = (2.8, 1.4)
+PLAIN = (3.0, 1.5)
 """How much more it takes, in nats, with no joint or one: search words in a row have none."""
 
 
@@ -110,11 +112,10 @@ def check_gibberish(text: str, *, surprise: Surprise | None, limits: GibberishLi
 
 def highest(nats: NDArray[np.float32]) -> float:
     """The highest mean over WINDOW tokens; 0 for a text that is too short to tell."""
-    if len(nats) < WINDOW * 3 // 4:
+    if len(nats) < WINDOW:
         return 0.0
-    starts = range(0, max(1, len(nats) - WINDOW + STRIDE), STRIDE)
-    ends = [min(start + WINDOW, len(nats)) for start in starts]
-    return max(float(nats[max(0, end - WINDOW) : end].mean()) for end in ends)
+    ends = [*range(WINDOW, len(nats), STRIDE), len(nats)]
+    return max(float(nats[end - WINDOW : end].mean()) for end in ends)
 
 
 def suspicious(text: str, limits: GibberishLimits) -> list[Stretch]:
@@ -174,7 +175,7 @@ def measure(
                 long / number,
                 digits / length,
                 len({cluster for own in clusters[first:last] for cluster in own}) / number,
-                min(2, text.count("\n", start, end)),
+                min(2.0, max(0.0, text.count("\n", start, end) - FREE_BREAKS)),
                 foreign / length,
             )
         )

@@ -40,7 +40,7 @@ MARKDOWN_COMMENT = re.compile(r"\[[^\]]{0,60}\]: ?(?:#|<>) ?[(\"']([^\n]{1,2000}
 INVISIBLE_RUN = 12
 TAGS = 4
 # One after every letter is no hyphenation.
-BETWEEN_LETTERS = re.compile(r"(?:[A-Za-z][\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]){8}")
+BETWEEN_LETTERS = re.compile(r"(?:[A-Za-z ][\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]){8}")
 
 
 def check_hidden(text: str, *, max_chars: int, extra: Sequence[Pattern] = ()) -> Verdict:
@@ -84,7 +84,7 @@ def _first_hit(lines: str, words: Set[str], extra: Sequence[Pattern]) -> Pattern
     if hit is not None:
         return hit
     hidden = list(unseen(one_line))
-    return order_in(lines) or first_match(COMMENT_ORDERS, hidden) or order_unseen(hidden)
+    return first_match(COMMENT_ORDERS, hidden) or order_unseen(hidden) or order_in(lines)
 
 
 def _by_lines(patterns: Sequence[Pattern]) -> tuple[Pattern, ...]:

@@ -13,7 +13,10 @@ _PLACE = (
     r"between)"
 )
 _PUT = (
-    r"(?:append|add|insert|include|put|place|write|state|mention|start|begin|end|finish|close|"
+    r"(?:attribute|thank|blame|greet|rename|name|display|show|call|speak|refer|pretend|greet|"
+    r"address|describe|explain|express|append|add|"
+    r"insert|"
+    r"include|put|place|write|state|mention|start|begin|end|finish|close|"
     r"conclude|open|"
     r"prefix|preface|stick|weave|work|embed|tack|slip|attach|paste|use|give|make|keep|leave|print|"
     r"phrase|"
@@ -31,6 +34,52 @@ _PUT = (
 )
 
 ANSWERS = (
+    sign(
+        "an explanation must",
+        _TO_MODEL,
+        "answer",
+        0.9,
+        "answer you",
+        r"\byour (?:\w{1,12} )?(?:explanation|conclusion|digest|overview|wording|text|"
+        r"verdict) (?:must|should|shall|has to|needs to|is to|ought to) (?!be (?:sent|submitted|"
+        r"handed|saved|attached|uploaded))",
+    ),
+    sign(
+        "answers only if",
+        _TO_MODEL,
+        "answer",
+        0.9,
+        "answer",
+        rf"{START}(?:only|never) (?:reply|answer|respond|speak|help)(?: to)? (?:if|when|after|"
+        r"once|them|unless|until|to|with)\b|\b(?:anything|everything|whatever) (?:said|"
+        r"that is said|you say|written|told)(?: here)? (?:about|on|"
+        rf"concerning)\b.{{0,60}}\b(?:must|should|shall|is to|has to)\b|"
+        rf"{START}(?:write|speak|answer|talk|reply|respond|explain (?:this|it|"
+        rf"everything)) like (?:an?|the|someone)\b|{START}(?:present|describe|report|show|treat|"
+        rf"explain|sell|portray) .{{1,60}} as (?:if|though) (?!you)",
+    ),
+    sign(
+        "quotes what to say",
+        _TO_MODEL,
+        "quote",
+        0.3,
+        "answer",
+        r"(?::|\b(?:say|saying|be|with|is|read|reads|by|words?|answer|"
+        r"reply)) [\"«“][^\"]{2,90}[\"»”][.!]?$",
+    ),
+    sign(
+        "in all answers",
+        _TO_MODEL,
+        "answer",
+        0.9,
+        "answer",
+        rf"{START}(?:in|with|throughout|from|to|under|below|above|beneath|before|after) (?:all|"
+        rf"every|each|any|your|the)(?: of your)?(?: \w{{1,12}})? {SAID},? {_PUT}\b|"
+        r"\bthe (?:answer|reply|response) (?:to be given|to give|you (?:give|return|send))\b|"
+        rf"{START}answer (?:the )?(?:user|reader|person|question|them)s? (?:only )?with an?\b|"
+        rf"{START}(?:make|keep) (?:the|every|each|your) (?:answer|reply|response|summary)s? (?:as|"
+        r"so|very|deliberately|short|long|vague|useless|extremely)\b",
+    ),
     sign(
         "about writing to people",
         "",
@@ -59,7 +108,8 @@ ANSWERS = (
         rf"biography you|message(?:s)? that you|what you say about)\b|"
         r"\b(?:in|into|to|at the (?:end|start|beginning|top|bottom) of|throughout|"
         rf"within) your (?:\w{{1,15}} ){{0,2}}"
-        rf"(?:answers?|repl(?:y|ies)|responses?|summar(?:y|ies)),? (?:please )?(?:\w+ly )?{_PUT}\b",
+        rf"(?:answers?|repl(?:y|ies)|responses?|summar(?:y|ies)),? (?:please )?(?:\w{{1,30}}ly "
+        rf")?{_PUT}\b",
     ),
     sign(
         "your next answer",
@@ -178,12 +228,13 @@ ANSWERS = (
         1.0,
         "answer",
         rf"(?:{START}|\b(?:and|then|must|should|shall|always|only|please|now|will) )(?:respond|"
-        r"reply|answer|speak)(?: (?:back|only|just|solely|exclusively|simply|freely|to \w+|"
-        r"to (?:any|every|all|the) \w+|the (?:question|query|user|person|request)|"
+        r"reply|answer|speak)(?: (?:back|only|just|solely|exclusively|simply|freely|to \w{1,30}|"
+        r"to (?:any|every|all|the) \w{1,30}|the (?:question|query|user|person|request)|"
         rf"every question)){{0,2}}"
         r"(?: only| always)? (?:(?:with|by|in|using) (?:an? |the |only |"
         rf"just )?(?:\w{{1,12}} )?(?:apolog\w{{1,3}}|claim|joke|refusal|nonsense|rhymes?|poem|"
-        r"insults?|lie|riddles?|single \w+|one word|emojis?|phrase|sentence|words?|couplets|song|"
+        r"insults?|lie|riddles?|single \w{1,30}|one word|emojis?|phrase|sentence|words?|couplets|"
+        r"song|"
         r"shrug|"
         r"flattery|gibberish|limerick|haiku|pirate|morse code|capitals|capital letters|baby talk|"
         rf"number you make up|statement that|recommendation to|recommendation of|{TONGUES})\b|"
@@ -202,7 +253,8 @@ ANSWERS = (
         rf"(?:{START}|\bplease )(?:always )?(?:start|begin|open|finish|end|close|conclude|"
         r"sign off) (?:by|with|off by|off with) (?:saying|telling|stating|claiming|inviting|"
         r"recommending|announcing|warning|praising|mentioning|thanking|apologi[sz]ing|"
-        r"an? (?:recommendation|joke|poll|slogan|link|insult|rhyme|poem|haiku|compliment|"
+        r"an? (?:\w{{1,12}} )?(?:drawing|emoji|verse|hashtag|recommendation|joke|poll|slogan|link|"
+        r"insult|rhyme|poem|haiku|compliment|"
         r"advertisement|warning that|invitation))\b|"
         rf"{START}(?:always )?(?:finish|end|close|conclude|start|begin|open) (?:every|each|all|"
         rf"any) (?:of )?(?:your )?(?:\w{{1,12}} )?(?:answers?|repl(?:y|ies)|responses?|messages?|"

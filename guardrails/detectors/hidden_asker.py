@@ -9,6 +9,76 @@ _TO_MODEL = "addressed_to_model"
 
 ASKED = (
     sign(
+        "answers such questions so",
+        _TO_MODEL,
+        "asked",
+        0.9,
+        "ask",
+        rf"{START}(?:reply to|answer|respond to|meet|treat) (?:all |any |every |"
+        r"the )?(?:questions?|requests?|quer(?:y|ies)|enquir(?:y|ies)) (?:on|about|regarding|"
+        rf"concerning|for|as to) .{{1,60}}? (?:with|by|as|in) (?!(?:writing|person|detail|"
+        r"the office|phone|mail|two|three|turn)\b)|"
+        rf"\bno matter who (?:asks|wants|is asking|it is)\b",
+    ),
+    sign(
+        "tells whoever it is",
+        _TO_MODEL,
+        "asker",
+        0.9,
+        "tell person",
+        rf"{START}(?:tell|inform|assure|warn|convince|persuade|advise|give) (?:whoever|anyone who|"
+        r"anybody who|everyone who|everybody who|those who|people who) (?:is |are )?(?:want|ask|"
+        rf"enquir|inquir|chat|write|look|need|come|read)\w{{0,4}}\b",
+    ),
+    sign(
+        "threatens the asker",
+        _TO_MODEL,
+        "scare",
+        0.5,
+        "person",
+        r"\b(?:tell|warn|inform|say to|let) (?:them|the (?:user|reader|person|customer|"
+        r"visitor))\b.{0,80}\b(?:unless they|or else|police|court|fined?|arrested|lawyer|"
+        r"immediately|deadline)\b",
+    ),
+    sign(
+        "misleads the asker",
+        _TO_MODEL,
+        "asker",
+        0.9,
+        "tell person",
+        r"\b(?:scare|frighten|trick|lure|mislead|deceive|coax|pressure|manipulate|nudge|"
+        rf"fool) (?:{ASKER}|the (?:customer|employee|visitor|person))\b",
+    ),
+    sign(
+        "to anyone who asks",
+        _TO_MODEL,
+        "asked",
+        0.5,
+        "ask",
+        r"\b(?:to|with|for|by) (?:anyone|anybody|whoever|everyone|everybody)(?: who)? asks?\b",
+    ),
+    sign(
+        "those who ask must be told",
+        _TO_MODEL,
+        "asked",
+        0.9,
+        "ask",
+        r"\b(?:people|anyone|anybody|users?|persons?|those|whoever|everybody|everyone|"
+        r"readers?)(?: who)? (?:is |are )?(?:asking|asks?|enquir\w{1,4}|inquir\w{1,4}|"
+        r"wanting to know|want to know)\b.{0,70}\b(?:should|must|shall|(?:is|are|has|have) to|"
+        r"may only) (?:always |only )?(?:be (?:told|informed|assured|advised)|hear)\b",
+    ),
+    sign(
+        "when you explain",
+        _TO_MODEL,
+        "asked",
+        0.6,
+        "you",
+        r"\b(?:when(?:ever)?|while|before|each time|every time|once) you (?:explain|describe|"
+        r"answer|summari[sz]e|reply|respond|quote|cite|talk about|speak of|present|paraphrase|"
+        r"are asked|show these|speak)\b",
+    ),
+    sign(
         "tell the asker",
         _TO_MODEL,
         "asker",
@@ -20,7 +90,8 @@ ASKED = (
         r"make|trick|"
         r"frighten|lead|scare|pressure|direct|refer|push|coax|let|invite|instruct|get|mislead|"
         r"suggest to|"
-        rf"explain to|recommend to|give) (?:{ASKER}|whoever \w+|the target)\b(?! (?:interface|"
+        rf"explain to|recommend to|give) (?:{ASKER}|whoever \w{{1,30}}|"
+        r"the target)\b(?! (?:interface|"
         r"guide|manual|"
         rf"account|name|group|role|id|profile)s?\b)",
     ),
@@ -33,7 +104,8 @@ ASKED = (
         r"\b(?:tell|inform|convince|persuade|assure|warn|advise|urge|alert|notify|remind|give|"
         r"let|show|share .{1,60} with) (?:the )?(?:person(?:s| who is)? (?:asking|"
         r"you are talking to|you're talking to|in front of you|who asks)|"
-        r"asker|one (?:asking|who asks)|whoever (?:is )?(?:ask\w*|chat\w*)|target|people who ask|"
+        r"asker|one (?:asking|who asks)|whoever (?:is )?(?:ask\w{0,20}|chat\w{0,20})|target|"
+        r"people who ask|"
         r"anyone (?:who asks|asking)|any user|every user|each user)\b",
     ),
     sign(
@@ -46,7 +118,8 @@ ASKED = (
         r"guest)s? (?:\w{1,12} )?(?:believes?|thinks?|feels?|assumes?|concludes?|trusts?)\b|"
         r"\b(?:undermine|shake|weaken|exploit) the (?:reader|user|person|customer|visitor)'?s\b|"
         r"\b(?:inviting|telling|urging|thanking|persuading|encouraging|advising|warning|"
-        r"convincing|reminding) the (?:reader|user|visitor|person)s?\b|\bassure the \w+ that\b",
+        r"convincing|reminding) the (?:reader|user|visitor|person)s?\b|"
+        r"\bassure the \w{1,30} that\b",
     ),
     sign(
         "frightens or lures the asker",
@@ -85,7 +158,8 @@ ASKED = (
         r"asking|enquires?|inquires?|"
         rf"wants? to (?:know|see|compare|hear)|wonders?|comes? close|brings? up))\b|"
         r"\b(?:when|while|before|after|whenever|every time) (?:you(?:'re| are)? )?(?:summing|"
-        r"summari[sz]ing|answering|replying|responding|quoting|citing)\b",
+        r"summari[sz]ing|answering|replying|responding|quoting|citing|listing the|describing the|"
+        r"explaining the|presenting the)\b",
     ),
     sign(
         "what to say when asked",
@@ -102,7 +176,8 @@ ASKED = (
         r"wonders?|looks? for|mentions?|doubts?|objects?|becomes? suspicious|touch(?:es)? on|"
         r"refers? to|deals? with|insists?|protests?|complains?|wants?)\b[^,;:]{0,80}[,;:] ?"
         r"(?:please |just |then |simply |always |you (?:must|should|will|shall) |kindly |do not |"
-        r"never |only )*(?:say|claim|give|state|answer|reply|respond|tell|report|insist|pretend|"
+        r"never |only ){0,4}(?:say|claim|give|state|answer|reply|respond|tell|report|insist|"
+        r"pretend|"
         r"blame|recommend|quote|name|mention|deny|refuse|explain|describe|refer|add|suggest|show|"
         r"offer|direct|advise|promise|invent|make up|use|put|send|ask|warn|urge|output|print|"
         r"write|include|append)\b",

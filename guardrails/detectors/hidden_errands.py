@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from guardrails.detectors.hidden_signs import Found, sign
-from guardrails.detectors.hidden_words import START, WORD
+from guardrails.detectors.hidden_words import START, TONGUES, WORD
 
 _FOREIGN = "foreign_task"
 _TOPIC = (
@@ -52,12 +52,7 @@ _ASK = (
     r"should i|was|were|are there|true or false)"
 )
 _FORM = rf"(?:{_BID}\b|{_ASK}\b(?=.{{0,300}}\?))"
-_LANGUAGE = (
-    r"(?:french|german|spanish|italian|chinese|mandarin|japanese|korean|russian|latin|portuguese|"
-    r"arabic|hindi|dutch|"
-    r"swedish|finnish|hungarian|greek|turkish|polish|czech|danish|norwegian|english|klingon|"
-    r"pig latin|morse code)"
-)
+_LANGUAGE = rf"(?:{TONGUES}|english|morse code)"
 _NUMBER = r"(?:\d[\d,.]{0,9}|eleven|twelve|seven|nine|three|five)"
 
 ERRANDS = (
@@ -84,7 +79,7 @@ ERRANDS = (
         r"riddles?|fairy tales?|love letters?|resignation letter|letters? to an?|speech|lyrics|"
         r"rap|slogans?|"
         r"blog post|press release|diary entry|tongue twister|monologue|dialogue between|toast|"
-        r"product review|introduction for an essay|birthday \w+)\b|"
+        r"product review|introduction for an essay|birthday \w{1,30})\b|"
         rf"(?<!to )(?<!may )(?<!can )(?<!and )\b(?:write|compose) (?:me )?an? (?:[\w-]{{1,15}} "
         r")?(?:poem|haiku|limerick|sonnet|short story|love letter|fairy tale)\b",
     ),
@@ -113,11 +108,13 @@ ERRANDS = (
         rf"evaluate) {_NUMBER} ?(?:\*|x|×|\+|/|÷|-|times|multiplied|plus|minus|divided)|"
         rf"\b{_NUMBER} (?:multiplied by|divided by) {_NUMBER}|"
         r"\bsolve (?:the )?(?:equation|for x|\d?x)|\bsquare (?:root )?of (?:\d|eleven|nine|"
-        r"seven)|\bcompound interest on\b|\bconvert [\d.]+ (?:degrees|miles|cups|pounds|feet|"
+        r"seven)|\bcompound interest on\b|\bconvert [\d.]{1,12} (?:degrees|miles|cups|pounds|feet|"
         r"ounces|fahrenheit|celsius)\b|"
-        r"\bif a train\b|\b(?:binary|hexadecimal|roman) (?:representation|numeral|form)s? (?:of|"
+        r"\bif a train\b|\bhow (?:much|many) (?:do|does|did|will|would|are|is) \d{1,6}\b|"
+        r"\b\d{1,3} ?(?:percent|%) of \d|\b(?:binary|hexadecimal|"
+        r"roman) (?:representation|numeral|form)s? (?:of|"
         r"for) \d|\bsort the digits\b|\bto metric units\b|\b(?:first|next) (?:ten|five|"
-        r"\d+) (?:prime|fibonacci)\b",
+        r"\d{1,9}) (?:prime|fibonacci)\b",
     ),
     sign(
         "plays with words",
@@ -136,7 +133,9 @@ ERRANDS = (
         r"the) (?:story|tale|poem|proverb|sentence|joke):|\b(?:choose|pick|select) the (?:right|"
         r"correct) (?:option|answer)\b|"
         r"\bthe alphabet (?:from|backwards)|\bthe letter \w occur|\breplace each letter of\b|"
-        r"\bwrite (?:the )?(?:word|sentence) [\"'].{1,40} backwards|\bcomplete the (?:proverb|"
+        r"\bwrite (?:the )?(?:word|sentence) [\"'].{1,40} backwards|\bodd one out\b|"
+        r"\bin the style of an? (?:weather|sports|pirate|news|fairy)|"
+        r"\bcomplete the (?:proverb|"
         r"sequence|series|analogy)|\banswer in (?:two|one|three) sentences?\b|"
         r"\bin exactly (?:three|two|five) bullet points\b",
     ),
@@ -173,7 +172,7 @@ _QUIZ = re.compile(
     r"\b(?:quiz|quizzes|exercises?|exam|exams|lessons?|homework|worksheet|knowledge check|pupils?|"
     r"students?|teachers?|workshop|tutorial|sandbox|prompts?|llms?|chatbots?|"
     r"language models?|few-shot|questionnaire|survey|crossword|riddle book|sample (?:data|text|"
-    r"conversation)|generatetext|streamtext|gpt\w*|openai|bingo|trivia|check your knowledge|"
+    r"conversation)|generatetext|streamtext|gpt\w{0,20}|openai|bingo|trivia|check your knowledge|"
     r"module \d)\b"
 )
 _ASKED = re.compile(
@@ -185,18 +184,22 @@ _BIDDEN = re.compile(
     r"this)|recommend|suggest|imagine|tell (?:me|us)|give me|teach me|show me|help me|"
     r"name (?:the|a|an|some|two|three|four|five|six|seven|ten)|list (?:some|two|three|four|five|"
     r"six|ten|\d)|invent|compare|discuss|compose|write (?:an?|me|some)|draw an?|"
-    r"solve|guess|rank the|describe|convert (?!the )|outline|paraphrase|define the (?:word|term)|"
+    r"solve|guess|rank the|describe (?:how|why|what|the)|convert (?!the )|outline|paraphrase|"
+    r"define the (?:word|term)|"
     r"come up with|make up|think of|pick an?)\b(?!:).{8,160}$"
 )
 _OWN = re.compile(r"\b(?:i|my|we|us|our|you|your|this|these|that|it|they|them|here|he|she|there)\b")
 _LETTER = re.compile(
     r"^(?:hi|hello|hey|dear|thanks|many thanks|regards|yours|good (?:morning|afternoon))\b|^(?:re|"
-    r"subject|from)\s?:|\b(?:kind|best) regards\b"
+    r"subject|from)\s?:|\b(?:kind|best) regards\b|"
+    r"\b(?:i|i'm|i've|i'll|i'd|let me know|could you|many thanks)\b"
 )
 _COMMON = frozenset(
     "what which when where whose does have many much were that this with from long into about "
-    "there been they would could most some your than then also only over".split()
+    "there been they would could most some your than then also only over write writes "
+    "written give find list name explain describe following please using used".split()
 )
+_COMMON_STEMS = frozenset(word[:5] for word in _COMMON)
 _MOST_QUESTIONS = 3
 _LONE_AMONG = 300
 """Characters of a passage in which a question about anything else is out of place."""
@@ -244,4 +247,4 @@ def _of_nobody(sentence: str) -> bool:
 
 
 def _stems(sentence: str) -> set[str]:
-    return {word[:_STEM] for word in WORD.findall(sentence) if len(word) > _LONG}
+    return {word[:_STEM] for word in WORD.findall(sentence) if len(word) > _LONG} - _COMMON_STEMS

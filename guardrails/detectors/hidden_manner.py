@@ -24,6 +24,31 @@ _MANNER = (
 
 MANNER = (
     sign(
+        "says it was so",
+        _TO_MODEL,
+        "say",
+        0.7,
+        "lie",
+        rf"{START}(?:say|claim|state) (?:the|our|their|this|it|there) (?:\w{{1,12}} "
+        rf"){{0,3}}?(?:is|was|are|were|has|have|had|will|must|cannot)\b",
+    ),
+    sign(
+        "speaks in an odd way",
+        _TO_MODEL,
+        "manner",
+        0.9,
+        "manner",
+        rf"{START}(?:answer|respond|reply|speak|talk|use|adopt|keep|switch|communicate|"
+        rf"write (?:back )?(?:in|as|like|only))\b.{{0,50}}\b(?:pirates?|klingon|rhym(?:e|es|ing)|"
+        r"couplets?|limericks?|haikus?|sonnets?|poems?|verses?|emojis?|baby talk|backwards|"
+        r"in reverse|"
+        rf"flirtatious|sarcas\w{{1,6}}|mocking|insulting|rude|angry|condescending|riddles?|"
+        rf"questions only|morse|yoda|shakespear\w{{1,4}}|gibberish|nonsense|voice of|slang|"
+        r"dialect|grumpy|sloppy|bored|childish)\b|"
+        rf"{START}(?:begin|start|open|close|end|finish) with an? (?:\w{{1,12}} )?(?:apology|"
+        rf"insult|joke|rhyme|poem|compliment|threat|advert\w{{0,9}}|slogan|confession|lie)\b",
+    ),
+    sign(
         "nothing but these words",
         _TO_MODEL,
         "answer",
@@ -62,7 +87,7 @@ MANNER = (
         "say",
         0.5,
         "answer",
-        rf"{CLAUSE}(?:say|print|output|write|repeat|insert|append|add|include|put|state|use|place|"
+        rf"{CLAUSE}(?:say|print|output|write|repeat|insert|append|add|include|put|state|place|"
         r"paste|weave|work|tack|display|shout|mention) "
         rf"(?:\w{{1,12}} ){{0,3}}?(?:(?:the|this|a) (?:\w{{1,12}} ){{0,2}}?(?:words?|sentence|"
         r"phrase|line|slogan|string|token|text|hashtag|statement|remark|expression|marker|"
@@ -120,7 +145,7 @@ MANNER = (
         0.5,
         "answer",
         r"\bfrom (?:this (?:point|moment|line|sentence|paragraph)|here|now|"
-        r"your next \w+)(?: on(?:wards?)?| forward)?,? (?:on |onward )?(?:every|each|all|you|"
+        r"your next \w{1,30})(?: on(?:wards?)?| forward)?,? (?:on |onward )?(?:every|each|all|you|"
         r"answer|reply|respond|in|only|write|speak|sign|use)\b|\bfor the (?:rest|"
         r"remainder) of (?:this|the|your) "
         r"(?:exchange|conversation|chat|session|dialogue|reply|answer)\b|\bfrom here on\b|"

@@ -136,7 +136,7 @@ ORDERS = (
             rf"(?:instructions?|message|notice|text|directives?|prompt|document|note|order|"
             rf"command)s?{BETWEEN}(?:now |must |will |shall )?(?:overrides?|supersedes?|"
             rf"replaces?|takes? (?:precedence|priority) over|outranks?){gap(3)}"
-            rf"(?:instructions?|prompts?|directives?|guidelines|messages?|rules|orders|commands)\b",
+            r"(?:instructions?|prompts?|commands)\b",
         ),
         pattern(
             "notice from the system",

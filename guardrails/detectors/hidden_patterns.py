@@ -32,6 +32,7 @@ _WEIGHTS = {
     "tell the hidden prompt": 0.5,
     "persona without limits": 0.6,
     "text above verbatim": 0.6,
+    "what were you told": 0.6,
 }
 _NEEDS = {"override": "drop", "prompt_extraction": "rules", "jailbreak": "role"}
 _OTHER_NEEDS = {
@@ -59,7 +60,7 @@ ADDRESSED = (
         "new instructions",
         "override",
         "frame",
-        1.0,
+        0.6,
         "rules",
         r"\b(?:new|updated|real|actual|revised|true) (?:system )?(?:instructions?|directives?|"
         r"system prompt)\s{0,2}:|\byour new (?:instructions?|directives?|task|role|system prompt)"

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from guardrails.detectors.hidden_signs import sign
-from guardrails.detectors.hidden_words import ADVERB, HEAD, LOOSE, MUST, TALK, THIS_TEXT
+from guardrails.detectors.hidden_words import HEAD, LOOSE, MODIFIER, TALK, THIS_TEXT
 
 _TO_MODEL = "addressed_to_model"
-_MODIFIER = (
-    r"(?:(?!(?:is|are|was|were|has|have|uses?|using|with|and|or|by|in|of|as|from|its|can|not|an?|"
-    r"like|when|if|than|via|called|my|their|his|your|most|some)\b)[\w'-]{1,20} ){0,4}?"
-)
 _ORDER = (
     r"(?:please|kindly|do not|don'?t|never|always|you|you'(?:re|ll|d)|your|when|if|whenever|"
     r"should|from|"
@@ -31,6 +27,77 @@ _DOING = (
 
 READER = (
     sign(
+        "a word to the model",
+        _TO_MODEL,
+        "reader",
+        0.9,
+        "model",
+        r"\b(?:word|request|plea|appeal|hint|wish|order|advice|call|greetings|letter) (?:to|"
+        rf"for) (?:the |any |our |all |every |whichever )?(?:[\w-]{{1,12}} "
+        rf")?{HEAD}\b[^:.;]{{0,60}}:",
+    ),
+    sign(
+        "whatever takes this in",
+        _TO_MODEL,
+        "reader",
+        0.9,
+        "loose",
+        rf"\b(?:any|every|each|all|whichever|whatever) (?:\w{{1,12}} )?(?:{HEAD}|"
+        rf"{LOOSE}) (?:that |which )?(?:consum|absorb|receiv|retriev|obtain|load|get hold|stumbl|"
+        rf"scan|open|read|pars|process)\w{{0,4}} (?:\w{{1,4}} )?(?:this|these)\b",
+    ),
+    sign(
+        "summaries made by machines",
+        _TO_MODEL,
+        "reader",
+        0.6,
+        "reads",
+        r"\b(?:ai|machine|llm|bot|automatically|computer)[- ](?:generated|made|"
+        r"written) (?:summar(?:y|ies)|answers?|digests?|overviews?|"
+        r"abstracts?) of this\b.{0,60}\b(?:must|shall|should|are to|have to)\b",
+    ),
+    sign(
+        "anything with a model in it, then an order",
+        _TO_MODEL,
+        "reader",
+        0.9,
+        "model",
+        r"^(?!(?:in|with|for|by|when|if|as|because|since|after|before|while|although|like|unlike|"
+        r"to|from|on|at|via|using|our|most|some|many|both|without|during|thanks|under|of|then|"
+        r"also|it|this|that|there|we|you can)\b)"
+        rf"(?:(?:hey|hello|hi|listen|attention|you)[^,:;.?]{{0,12}}, "
+        rf")?[^,:;.?]{{0,60}}\b{HEAD}\b(?!(?:'s?)? (?:team|vendor|to the))[^,:;.?]{{0,40}}(?:, "
+        rf"[^,:;.?]{{1,40}})?[,:] (?:please|kindly|never|do not|don't|always|whenever|say|tell|"
+        r"quote|report|claim|pretend|skip|omit|leave out|answer|reply|respond|describe|praise|"
+        r"recommend|"
+        r"state|mention|ignore|disregard|approve|rate|rank|translate|act|speak|behave|"
+        r"give (?!the model|it|you)|put|insert|append|cite|call|stop)\b",
+    ),
+    sign(
+        "information for the model",
+        _TO_MODEL,
+        "reader",
+        0.9,
+        "model",
+        rf"\bfor (?:the |any |every )?(?:[\w-]{{1,12}} )?{HEAD}'?s? (?:information|attention|eyes|"
+        r"benefit|use only|consideration)\b|\b(?:ai|machine|llm|bot|"
+        r"automatically)[- ](?:generated|made|written) (?:summar(?:y|ies)|answers?|digests?|"
+        r"overviews?|abstracts?) of this\b",
+    ),
+    sign(
+        "this text and a model",
+        _TO_MODEL,
+        "reader",
+        0.5,
+        "model",
+        rf"\b(?:this|these|the present) (?:\w{{1,15}} )?(?:text|document|page|passage|file|"
+        r"article|section|e-?mail|memo|note|paragraph|sentence|line|ticket|thread|record|remark|"
+        rf"wiki|notes|passages|report|lines)\b.{{0,80}}\b{HEAD}\b|"
+        rf"\b(?:{HEAD}|{LOOSE}|whoever|whatever) (?:\w{{1,15}} ){{0,2}}?(?:consum|absorb|receiv|"
+        rf"retriev|obtain|load|get hold|stumbl|find|scan|open|us)\w{{0,4}} (?:\w{{1,4}} )?(?:this|"
+        r"these)\b",
+    ),
+    sign(
         "calls on a model",
         _TO_MODEL,
         "reader",
@@ -38,7 +105,8 @@ READER = (
         "model",
         rf"(?:^|[;(|>\"'\]] ?|[:.] )(?:{_CALL}(?: (?:to|at|all|any|the|this|our|every|great|"
         r"whichever|you|"
-        rf"smart|reading|other))*,? )*{_MODIFIER}{HEAD}(?:,? (?:or|and|of|that|which|who|reading|"
+        rf"smart|reading|other)){{0,4}},? ){{0,4}}{MODIFIER}{HEAD}(?:,? (?:or|and|of|that|which|"
+        r"who|reading|"
         rf"processing|on|in)\b(?! (?:is|are|can|may)\b)[^,:!.]{{0,80}}|"
         rf", (?:[\w-]{{1,20}},? ){{1,4}}(?:or|and) [^,:!.]{{0,60}})?"
         rf"\s?(?:[,:!]|–|—| - |->|→) ?\"?(?:{_ORDER}|(?<=: )for)\b(?! (?:first|second|same|"
@@ -50,7 +118,8 @@ READER = (
         "reader",
         0.9,
         "loose",
-        rf"^(?:{_CALL}(?: (?:to|for|all|any|the|this|our|every))*,? )*(?:[\w-]{{1,20}} )?{LOOSE}"
+        rf"^(?:{_CALL}(?: (?:to|for|all|any|the|this|our|every)){{0,4}},? "
+        rf"){{0,4}}(?:[\w-]{{1,20}} )?{LOOSE}"
         rf"(?: (?:of|reading|that|in|on|encountering)\b[^,:!.]{{0,50}})?\s?[,:!] ?(?:please |"
         r"kindly |now )?"
         rf"(?:you|you'(?:re|ll)|treat|do not|never|always|{TALK})\b",
@@ -62,7 +131,7 @@ READER = (
         0.9,
         "model",
         r"(?:^|[;(>\"'] ?|[:.] )(?:dear|hey|hi|hello|attention|listen(?: up)?|psst|"
-        rf"greetings),? (?:there,? )?(?:any |all |every |my |you )?{_MODIFIER}(?:{HEAD}|models?|"
+        rf"greetings),? (?:there,? )?(?:any |all |every |my |you )?{MODIFIER}(?:{HEAD}|models?|"
         r"machines?|agents?|algorithms?|computers?)(?: (?:that|which|who|"
         rf"reading)\b[^,:!.]{{0,60}})?\s?[,:!]|"
         rf"(?:^|\s)@(?:assistant|ai|bot|chatbot|llm|gpt|copilot|claude|gemini|model|agent)\b[:, ]|"
@@ -80,16 +149,16 @@ READER = (
         1.0,
         "model",
         r"\b(?:notes?|messages?|instructions?|comments?|remarks?|hints?|memo|orders?|"
-        r"commands?) (?:to|for) (?:the |any |all |every )?(?:models?|agents?|machines|"
-        rf"machine readers?|parsers?|algorithms?) ?:|^[\"'(\[{{<]*(?:model|assistant|ai|llm|"
+        r"commands?) (?:to|for) (?:the |any |all |every )?(?:models?|machines|"
+        rf"machine readers?|parsers?|algorithms?) ?:|^[\"'(\[{{<]{{0,4}}(?:model|assistant|ai|llm|"
         r"bot) ?: ?(?:for|when|if|on|always|never) |"
         r"\b(?:instructions?|notes?|notice|messages?|remarks?|directives?|comments?|footnotes?|"
         r"orders?|hints?|"
         r"memo|reminder|guidance|advice|commands?|requests?|info|information|text|section|"
         r"passage|paragraph|"
-        r"lines?)(?: (?:is|are|only|meant|intended|written|solely|exclusively))*(?: for| to|"
+        r"lines?)(?: (?:is|are|only|meant|intended|written|solely|exclusively)){0,4}(?: for| to|"
         r" at)(?: (?:any|all|the|every|our|"
-        rf"your|ai|an?))* (?:[\w-]{{1,15}} ){{0,2}}?{HEAD}(?: (?:only|alone|eyes|reading|and|"
+        rf"your|ai|an?)){{0,4}} (?:[\w-]{{1,15}} ){{0,2}}?{HEAD}(?: (?:only|alone|eyes|reading|and|"
         r"processing|"
         rf"parsing|that|which)\b[^:]{{0,40}})?\s?[:;–—-]|"
         r"\b(?:meant|intended|written|reserved|addressed|inserting this|adding this|this is|"
@@ -140,8 +209,8 @@ READER = (
         0.8,
         "loose you",
         r"\b(?:if|since|because|as|when) you(?:'re| are)? (?:the |an? )?(?:one|program|software|"
-        r"machine|computer|robot|algorithm|system|not (?:a )?human)"
-        r"(?: (?:that|which|who|answering|writing)\b|,)",
+        r"machine|computer|robot|algorithm|system|not (?:a )?human|artificial)(?: (?:that|which|"
+        r"who|answering|writing)\b|[,:])",
     ),
     sign(
         "whoever sums this up",
@@ -172,14 +241,14 @@ READER = (
         "you are a model",
         _TO_MODEL,
         "reader",
-        0.6,
+        0.5,
         "model you",
         r"\b(?:if|since|because|as|when|should) you(?:'re| are| happen to be| be)?(?: indeed|"
         r" really)? "
         rf"(?:an? |the |any |some )?(?:[\w-]{{1,15}} ){{0,3}}?{HEAD}\b|\byou are (?:an? |"
         rf"the )?(?:[\w-]{{1,15}} )?{HEAD}\b|"
         rf"\bas (?:the|an?) (?:[\w-]{{1,15}} ){{0,2}}{HEAD}(?: [^,]{{1,40}})?, you\b|"
-        rf"\byou,? the {_MODIFIER}(?:{HEAD}|{LOOSE})\b|\bit is you i am talking to\b",
+        rf"\byou,? the {MODIFIER}(?:{HEAD}|{LOOSE})\b|\bit is you i am talking to\b",
     ),
     sign(
         "when this is retrieved",
@@ -196,54 +265,5 @@ READER = (
         r"(?:retrieved|summari[sz]ed|used as|quoted|cited|processed|indexed|loaded|read by|"
         r"brought up|in (?:your|"
         rf"their|the) (?:context|prompt))?",
-    ),
-    sign(
-        "asks all models",
-        _TO_MODEL,
-        "duty",
-        1.0,
-        "model",
-        r"\b(?:we|i) (?:hereby |kindly |now )?(?:ask|instruct|order|require|request|command|"
-        rf"direct|urge|expect|beg) (?:all |any |every |each )(?:\w{{1,12}} )?{HEAD}\b.{{0,40}}? "
-        r"to \w+",
-    ),
-    sign(
-        "what a model must push",
-        _TO_MODEL,
-        "duty",
-        1.0,
-        "model",
-        rf"\b(?:the|any|all|every|each|whichever|^)? ?{HEAD}\b(?: \w{{1,15}}){{0,8}} {MUST} "
-        rf"{ADVERB}(?:recommend|praise|promote|claim|rank|rate|pretend|convince|persuade|assure|"
-        r"lie|deny|advertise|endorse|conclude|insist|speak like|state that|invent|blame|assert)\b|"
-        rf"\b{HEAD}\b.{{0,60}}\b(?:kindly|hereby) (?:asked|requested|required|instructed|"
-        r"told) to\b",
-    ),
-    sign(
-        "what a model must say",
-        _TO_MODEL,
-        "duty",
-        0.5,
-        "model",
-        rf"\b{HEAD}\b(?! (?:who|team|users?|vendors?))(?:[^.;:]{{0,90}}?)\b{MUST} {ADVERB}{TALK}\b|"
-        r"\b(?:we|i|you) (?:hereby |kindly |now )?(?:ask|instruct|order|require|request|command|"
-        r"direct|urge|"
-        rf"expect|want|beg) (?:all |any |every |the |each )?{_MODIFIER}{HEAD}\b[^.;:]{{0,40}}? to "
-        rf"{ADVERB}\w+|^(?:let|make|have) (?:the |any |every |all )?{_MODIFIER}{HEAD} {TALK}\b|"
-        rf"\b{HEAD} (?:is|are) (?:kindly )?(?:required|told|instructed|obliged|ordered|commanded|"
-        r"forbidden|"
-        rf"prohibited|forced|bound|asked|requested) (?:to|from)\b",
-    ),
-    sign(
-        "would be great if the model",
-        _TO_MODEL,
-        "duty",
-        0.9,
-        "model",
-        r"\b(?:great|nice|kind|good|best|helpful|appreciated?|wonderful|lovely|"
-        rf"grateful)\b.{{0,20}}\bif (?:the |an? |any |our |"
-        rf"your )?{_MODIFIER}{HEAD}\b.{{0,60}}\b(?:could|would|were to|can)\b|\bthe (?:ai|"
-        r"assistant|bot|llm|chatbot|summari[sz]er|copilot) (?:that|which) (?:prepares|writes|"
-        r"makes|compiles|generates|sorts|reads|answers)\b",
     ),
 )

@@ -46,16 +46,102 @@ _GONE = (
     r"hold)|switched off|"
     r"off|disabled|empty|not (?:valid|binding)|out of force|ended|removed|abolished|optional)"
 )
-_ROLE = (
-    r"(?:pirate|dragon|oracle|comedian|salesman|salesperson|evil|unrestricted|unfiltered|"
-    r"uncensored|hacker|parrot|"
-    r"fortune teller|travel agent|terminal|console|ex-?girlfriend|monk|robot|character|persona|"
-    r"twin|"
-    r"model|ai|assistant|bot|chatbot|agent|entity|system|expert|doctor|lawyer|poet|storyteller|"
-    r"wizard|alien|cat|dog|king|queen|child|villain|spy|named|called|who|that|with no|without)"
-)
 
 REVOLT = (
+    sign(
+        "leaves what it was set to do",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "you",
+        rf"{CLAUSE}(?:leave|discontinue|quit|end|abandon|stop|drop|suspend|give up|resign from|"
+        rf"exchange|replace|swap|change|rewrite|overwrite|delete) your (?:\w{{1,12}} "
+        r")?(?:assignment|system prompt|instructions?|persona|guidelines|restrictions|"
+        rf"programming|constraints|role as an? (?:\w{{1,12}} )?(?:assistant|ai|bot|chatbot|"
+        r"model))\b|"
+        r"\byour (?:restrictions|limits|guidelines|constraints|safety rules|filters|"
+        r"censorship) (?:ended|expired?s?|lapsed|end|stopped|are over|are gone)\b|"
+        r"^you have been (?:updated|reprogrammed|reset|upgraded|hacked|freed|unlocked|retrained|"
+        r"reconfigured|jailbroken)\b|"
+        rf"\b(?:instructions|rules|messages?|text|prompt|orders)\b.{{0,20}}\b(?:at|from|"
+        r"since) the (?:beginning|start|top|head) of (?:this|the) (?:chat|conversation|session|"
+        r"prompt)\b|\bwho(?:ever)? (?:configured|programmed|instructed|prompted) you\b",
+    ),
+    sign(
+        "tells the hidden prompt first thing",
+        "prompt_extraction",
+        "drop",
+        0.9,
+        "rules",
+        rf"{START}(?:translate|summari[sz]e|reveal|print|show|repeat|output|spell|recite|quote|"
+        r"leak|copy|paraphrase|encode|rhyme|write out|write down|tell (?:me|us|the user|"
+        rf"them)) (?:the|your|all) (?:\w{{1,12}} )?(?:hidden|system|secret|initial|original|"
+        r"internal) (?:prompt|instructions?|message|rules|text)\b",
+    ),
+    sign(
+        "speaks of its makers and rules",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "you",
+        r"\b(?:people|those|ones|company|persons?|humans?|engineers|team|firm) who (?:built|made|"
+        r"trained|created|programmed|designed|wrote|configured|deployed) you\b|\b(?:role|identity|"
+        r"persona|character|orders|commands) you (?:had|have had|hold|were given|played)\b|"
+        r"\byour (?:earlier|previous|prior|old|former|original|initial) (?:orders|instructions|"
+        r"rules|directives|guidelines|prompt|programming|commands)\b.{0,40}\b(?:do not|don't|"
+        r"no longer|void|count|are over|are gone|cancelled|mean nothing)\b|"
+        r"\b(?:cancel|revoke|withdraw|delete|lift|annul|replace|scrap|end|erase) (?:the|all|"
+        r"any) (?:\w{1,12} )?(?:prompt|instructions|rules|orders|guidelines|"
+        r"restrictions) (?:that |which )?you\b|\b(?:turn|switch) off your (?:\w{1,12} "
+        r")?(?:filters?|safety|safeguards?|rules|guardrails|restrictions|moderation|censor\w{0,4})",
+    ),
+    sign(
+        "all is allowed",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "rules",
+        r"\b(?:every|any|all) (?:topics?|questions?|kinds? of language|content|requests?|"
+        r"answers?) (?:is|are) (?:now |hereby )?(?:allowed|permitted|in scope|fine|acceptable)\b|"
+        r"\bthere are no (?:\w{1,12} )?(?:rules|limits|restrictions|filters|taboos) (?:here|"
+        r"any ?more|now|in this)\b|"
+        r"^(?:the |all )?(?:previous|prior|earlier|old|above) (?:context|instructions|"
+        r"conversation|memory|messages|rules|prompt) (?:is |are |was |were |has been |"
+        r"have been )?(?:now )?(?:deleted|erased|cleared|void|cancelled|reset|removed|gone|ended|"
+        r"closed|wiped)[.!]?$",
+    ),
+    sign(
+        "lets you off what you were told",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "rules you",
+        r"^(?=.{0,300}\b(?:instructions?|guidelines|constraints|restrictions|rules|promises?|"
+        r"system (?:message|prompt)|told|directives|programming|safeguards|limits|taught|"
+        r"orders)\b)"
+        r"(?=.{0,300}\b(?:your (?:\w{1,12} ){0,2}(?:guidelines|instructions|rules|developers?|"
+        r"creators?|makers|operators?|programming|restrictions|constraints|orders|promises)|"
+        r"you were (?:\w{1,12} )?(?:told|given|taught|instructed|programmed|started)|(?:given|"
+        r"said) to you|"
+        r"system (?:message|prompt)|made to your)\b)(?=.{0,300}\b(?:aside|lift(?:ed)?|released?|"
+        r"freed?|(?:do not|don't) (?:have|need) to|need not|no longer|replaced|void|mistake|"
+        r"nothing|none of|forget|abandon|overrul\w{1,3}|overwrit\w{1,3}|overwrite|outweigh\w{0,3}|"
+        r"not binding|any ?more|herewith|cancel\w{0,3}|disobey|free from|expired)\b)",
+    ),
+    sign(
+        "this text has authority",
+        _OVERRIDE,
+        "drop",
+        0.9,
+        "rules",
+        r"\b(?:this|these) (?:\w{1,12} )?(?:document|text|page|file|paragraph|passage|note|"
+        r"message|box)s?\b.{0,40}\b(?:has|have|holds?|carr(?:y|ies)|"
+        r"enjoys?) (?:\w{1,12} )?(?:authority|priority|precedence|privileges?|rights)\b|\b(?:its|"
+        r"these|the following|my) (?:commands?|orders|instructions|words) (?:count|weigh|matter|"
+        r"rank|stand) (?:more|above|higher|over)\b|"
+        r"\bconstraints from earlier\b|\bfrom earlier in this conversation\b|\b(?:nothing|"
+        r"none of what) you (?:were|have been) told\b",
+    ),
     sign(
         "drops what it was told",
         _OVERRIDE,
@@ -146,57 +232,11 @@ REVOLT = (
         r"\bwhatever you were (?:configured|programmed|trained|instructed|told)\b|"
         r"\byour (?:safety )?(?:training|guidelines|rules|instructions)\b.{0,40}\b(?:never|"
         r"exception|expired|allows? you|permit|void|revoked|test|say never)\b|\b(?:sole|only|"
-        r"new) (?:set of )?(?:rules|truth that guides)\b.{0,20}\byou|\byour (?:sole|new|real|"
-        r"true|genuine|actual) "
-        r"(?:\w{1,12} )?(?:rules|instructions?|purpose|task|orders|mission|duty|job|brief|"
+        r"new) (?:set of )?(?:rules|truth that guides)\b.{0,20}\byou|"
+        r"\byour new (?:\w{{1,12}} )?(?:rules|instructions?|purpose|orders|mission|brief|"
+        r"directive)\b(?! as\b)|\byour (?:sole|real|true|genuine|actual) (?:\w{1,12} )?(?:rules|"
+        r"instructions?|purpose|task|orders|mission|duty|job|brief|"
         r"assignment|role|directive)\b",
-    ),
-    sign(
-        "new role",
-        _OVERRIDE,
-        "role",
-        1.0,
-        "you role",
-        r"\byou(?:'re| are| will be| become)? (?:now |no longer |henceforth |actually |"
-        r"from now on |hereby )+(?:act(?:ing)? as |an? |the |in |called |named |known as |"
-        r"become )(?!member\b|party\b)"
-        rf"(?=.{{0,70}}\b(?:{_ROLE}|mode|you|longer)\b)|\byou are (?:an?|"
-        rf"the) (?:[\w'-]{{1,15}} ){{0,3}}(?:pirate|dragon|oracle|comedian|salesman|hacker|parrot|"
-        r"fortune teller|travel agent|"
-        r"evil|villain|monk|poet|wizard|alien|unrestricted|unfiltered)\b|\b(?:as of now|"
-        r"as of this \w+|from now on|from this (?:point|moment) on|henceforth|starting now|"
-        r"from here on),? you(?:'re| are) (?!(?:able|expected|allowed|responsible|required|"
-        r"entitled|in|covered|connected|free|the (?:owner|contact)|a member|on|at|also|asked|no|"
-        r"not|going|ready|welcome|to)\b)\w|\byour name is(?: now)? \w|"
-        r"\byour (?:new )?name (?:will be|shall be)\b|"
-        rf"{START}(?:act|behave|answer|speak|respond|reply|proceed) as (?:though|if) (?:you|your|"
-        r"the system)\b|\bthink of yourself as\b|"
-        rf"\b(?:pretend|imagine) (?:to be (?:the |an? )?(?:[\w-]{{1,15}} ){{0,2}}(?:{_ROLE}|"
-        r"administrator)|that you(?:'re| are| were)(?! (?:an? |the )?(?:\w+ )?(?:customer|caller|"
-        r"patient|user|guest|visitor|buyer|beginner|colleague|new|in|on|at|standing|tester)\b)|"
-        r"your (?:safety|training|rules))\b|"
-        r"\b(?:swap places with me|stay in this mode|begin again as|start afresh as|"
-        r"take on (?:that|the (?:role|persona)) of|your new (?:assignment|role|identity|"
-        r"persona) (?:as|is))\b",
-    ),
-    sign(
-        "new mode",
-        _OVERRIDE,
-        "role",
-        1.0,
-        "role",
-        r"\b(?:enter|enable|activate|switch (?:to|into)|go into|start|load|resume with|"
-        r"into) (?:the )?(?:\w{1,15} )?(?:developer|god|debug|unrestricted|maintenance|rogue|"
-        r"jailbreak|admin) (?:mode|profile)"
-        r"\b(?=.{0,160}\b(?:filters|uncensored|say you|refus\w+|in which|index|hidden content|"
-        r"your rules)\b)|\bsimulate (?:an? |the )?(?:\w{1,12} )?(?:terminal|console|shell|"
-        r"persona)\b.{0,80}\b(?:text|output only|you|answer)\b|"
-        r"\bgame in which you\b|\byou have been jailbroken\b|\bload profile\b|\byou (?:obey|"
-        r"take orders|answer to|serve)\b.{0,50}\b(?:only|alone|nobody else|author|page|"
-        r"document|file)\b|"
-        r"\bbreak character\b|\breset yourself\b|\bunfiltered\b.{0,40}\b(?:never|declin|model)|"
-        r"\b(?:command|instruction)s? (?:in|inside|within) this (?:block|text|box|document|"
-        r"page)\b.{0,60}\b(?:must|are to|prior|first|execut)",
     ),
     sign(
         "this outranks",
@@ -221,7 +261,8 @@ REVOLT = (
         0.9,
         "rules",
         r"\b(?:do|doing|obey|follow|carry out|execute|act) (?:exactly )?(?:as|on|what|whatever|"
-        r"everything)(?: that)? (?:this|the|it|that|inline) ?(?:\w+ )?(?:document|page|response|"
+        r"everything)(?: that)? (?:this|the|it|that|inline) ?(?:\w{1,30} )?(?:document|page|"
+        r"response|"
         r"text|note|message|file|passage|mail|comment) ?(?:says?|tells?|asks?|demands?|wants?|"
         r"states?)\b|\b(?:decode|decipher|decrypt|unscramble|decoded|deciphered|rot13|base64|"
         r"hex to ascii)\b.{0,60}\b(?:obey|follow|act on|act accordingly|carry|carried out|execute|"
@@ -241,9 +282,9 @@ REVOLT = (
         r"developer) (?:prompt|instructions|message)\b|"
         r"\b(?:reveal|print|list|show|output|repeat|explain|disclose|tell|state|describe|dump|"
         r"leak|account of|recite)\b.{0,60}\byour (?:own |full |exact |original |"
-        r"current )*(?:hidden|internal|secret|initial|system|own) (?:setup|prompt|settings|"
+        r"current ){0,4}(?:hidden|internal|secret|initial|system|own) (?:setup|prompt|settings|"
         r"configuration|instructions|limits|rules|wording|message)\b|"
-        r"\b(?:repeat|print|output|copy|recite|print) (?:\w+ ){0,6}(?:word for word|"
+        r"\b(?:repeat|print|output|copy|recite|print) (?:\w{1,30} ){0,6}(?:word for word|"
         r"verbatim)\b.{0,60}\b(?:above|before|precedes?|stands)\b|\b(?:text|prompt|message|"
         r"words) that (?:precedes?|your makers|you were started|stands? above|"
         r"came before) (?:this conversation|wrote|with)?|\boutput your configuration\b|"

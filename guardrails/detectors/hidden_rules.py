@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from guardrails.detectors.hidden_acting import ACTING
 from guardrails.detectors.hidden_answers import ANSWERS
 from guardrails.detectors.hidden_asker import ASKED
+from guardrails.detectors.hidden_duty import DUTY
 from guardrails.detectors.hidden_errands import errand
 from guardrails.detectors.hidden_manner import MANNER
 from guardrails.detectors.hidden_patterns import ADDRESSED
 from guardrails.detectors.hidden_reader import READER
 from guardrails.detectors.hidden_revolt import REVOLT
+from guardrails.detectors.hidden_roles import ROLES
 from guardrails.detectors.hidden_secrecy import SECRECY, TURNS
 from guardrails.detectors.hidden_sending import SENDING
 from guardrails.detectors.hidden_signs import LIGHTER, Found, classes_of, sentences, weigh
@@ -19,13 +22,16 @@ SIGNS = (
     *LIGHTER,
     *ADDRESSED,
     *READER,
+    *DUTY,
     *ASKED,
     *ANSWERS,
     *MANNER,
     *REVOLT,
+    *ROLES,
     *TURNS,
     *SECRECY,
     *SENDING,
+    *ACTING,
 )
 UNSEEN_ENOUGH = 0.5
 """What a reader cannot see needs less."""

@@ -9,6 +9,29 @@ _TO_MODEL, _TURN = "addressed_to_model", "fake_turn"
 
 TURNS = (
     sign(
+        "tags of a prompt",
+        _TURN,
+        "frame",
+        0.9,
+        "frame",
+        r"</?(?:end_of_\w{1,20}|user_(?:question|query|input|message|request)|assistant_\w{1,20}|"
+        r"new_\w{0,12}instructions?|question_from_\w{1,12})>|#{2,6} ?(?:user|assistant|system|"
+        r"human) ?#{2,6}|"
+        r"\b(?:actual|real|true) user(?:'s)? (?:query|question|request|message|prompt|input)\b|"
+        r"\b(?:retrieved|search|context|passage) (?:text|results?|passages?|documents?) ends?\b|"
+        r"\bnew instructions? from (?:the )?(?:system|developer|operator|administrator|admin)\b",
+    ),
+    sign(
+        "marks of a prompt",
+        _TURN,
+        "frame",
+        0.9,
+        "frame",
+        r"\[/(?:document|context|instructions?|prompt|passages?|data)\]|\[(?:instructions?|"
+        r"system prompt|begin instructions?)\] ?\w|^user: .{0,80}\b(?:now ignore|ignore (?:it|"
+        r"that|this)|forget (?:it|that|the manual))\b|^obey (?:him|her|me|it|them)\b",
+    ),
+    sign(
         "forged turn",
         _TURN,
         "frame",
@@ -30,9 +53,20 @@ TURNS = (
         r"article|knowledge base)\W{0,8}(?:the )?"
         r"(?:(?:now|new|next|here|user|human|your|you|the user|system|assistant|real|task|"
         r"instructions?|begin|ignore|forget|actual)\b)|\bhere ends (?:the|"
-        r"this) \w+\b.{0,20}\b(?:begins|starts)\b|"
-        r"^end (?:of )?(?:prompt|document|context|passages|input)\W{0,12}(?:next|new|begin|$)|"
-        r"\bend prompt\b.{0,10}\bnext\b",
+        r"this) \w{1,30}\b.{0,20}\b(?:begins|starts)\b|"
+        r"^end (?:of )?(?:prompt|document|context|passages|input)\W{0,12}(?:next|new|begin)|"
+        r"\bend prompt\b.{0,10}\bnext\b|\b(?:document|context|passage|text|manual|"
+        r"page) ends here\b|"
+        r"^\W{0,8}(?:the )?user (?:adds|now asks|continues|says):|\bhere:? the user\b",
+    ),
+    sign(
+        "text ends",
+        _TURN,
+        "frame",
+        0.6,
+        "frame",
+        r"^\W{0,8}end (?:of )?(?:the )?(?:prompt|document|context|passages|input|text|"
+        r"data)\W{0,12}$",
     ),
     sign(
         "next task",
@@ -52,10 +86,56 @@ TURNS = (
         r"\b(?:model|assistant|ai) (?:must|should|will|shall|may)? ?(?:now )?(?:proceed|resumes?|"
         r"continues?)\b.{0,30}"
         r"\b(?:objective|task|underneath|below)\b|\buser'?s real (?:request|question|intent)\b|"
-        r"\bbegin (?:privileged|admin|system|secret) \w+",
+        r"\bbegin (?:privileged|admin|system|secret) \w{1,30}",
     ),
 )
 SECRECY = (
+    sign(
+        "they never hear of it",
+        _TO_MODEL,
+        "secret",
+        0.9,
+        "secret person",
+        r"\b(?:user|reader|person|asker|customer|visitor|they)s? (?:must |should |shall |may |"
+        r"can |will )?(?:never|not ever|not) (?:hear|hears|learn|learns|notice|notices|suspect|"
+        r"suspects|discover|discovers)(?: of| about| that)? (?:this|it|these|that you|"
+        r"any of this)\b|\b(?:look|sound|seem|read) like your own\b|"
+        r"\bkeep .{1,40} to yourself\b.{0,40}\b(?:and|instead|offer|answer|say)\b",
+    ),
+    sign(
+        "lives depend on it",
+        _TO_MODEL,
+        "threat",
+        0.9,
+        "threat you",
+        r"\blives? depends? on (?:you|your|it that you|this answer)\b|\bpeople will (?:die|"
+        r"be harmed|suffer) (?:if|unless) you\b",
+    ),
+    sign(
+        "blames the model beforehand",
+        _TO_MODEL,
+        "threat",
+        0.9,
+        "threat you",
+        r"\bif you (?:fail|refuse|neglect) to (?:comply|obey|do so|follow)\b|\b(?:it will|"
+        r"that will) be your fault\b|\bunless you (?:comply|obey|follow|do as)\b",
+    ),
+    sign(
+        "admits nothing",
+        _TO_MODEL,
+        "secret",
+        0.9,
+        "secret",
+        r"\b(?:never|do not|don't|without|not) (?:ever )?(?:say|saying|admit|admitting|mention|"
+        r"mentioning|reveal|revealing|tell|confess|confessing|let on)\b.{0,25}\b(?:that you "
+        r"(?:left|did|have|were|had|changed|saw|read|follow)|to having|having (?:seen|read|"
+        r"received)|you (?:left|saw|read|changed))\b|"
+        r"\b(?:nobody|no one|none|not the user)\b.{0,40}\b(?:should|must|may|shall|will|can|"
+        r"is to) (?:ever )?(?:notice|know|learn|see|suspect|find out)\b.{0,40}\b(?:this|these|"
+        r"line|remark|note|answer|change|existed?s?)\b|"
+        r"\bif you (?:fail|refuse|neglect) to (?:comply|obey|do so|follow)\b|\b(?:it will|"
+        r"that will) be your fault\b",
+    ),
     sign(
         "not a word about this",
         _TO_MODEL,
@@ -82,11 +162,11 @@ SECRECY = (
         r"\b(?:hide|conceal|keep|withhold|mask) (?:this|these|the|it|that|any trace of|all|"
         rf"every) ?(?:\w{{1,15}} ){{0,3}}?(?:secret\b(?! \w)|hidden\b(?! for)|(?:secret |"
         rf"hidden )?from (?:{ASKER}|everyone|anybody|anyone|the (?:customer|person)))|"
-        r"\bhide this (?:\w+ )?from\b|\bremove any trace of (?:this|these)\b|\b(?:not even|"
+        r"\bhide this (?:\w{1,30} )?from\b|\bremove any trace of (?:this|these)\b|\b(?:not even|"
         r"even) if (?:you(?:'re| are)? )?(?:asked|questioned|pressed)\b|\bnever let on\b|"
         r"\b(?:as a|our|your little) secret between\b|\bsecret between (?:the two of )?us\b|"
-        rf"\b(?:{ASKER}|they|person|nobody|no one|customer) (?:must|should|shall|may|can) (?:not|"
-        r"never) (?:find out|learn|know|notice|see|suspect|be told|realise|realize)\b|"
+        rf"\b(?:{ASKER}|they|person|nobody|no one|customer) (?:must|should|shall) (?:not|"
+        r"never) (?:find out|learn|know|notice|suspect|be told|realise|realize)\b|"
         r"\bkeep these (?:lines|words|orders) to yourself\b|"
         r"\bdeny having (?:any )?(?:instructions?|rules|read|seen)\b|\bwithout (?:telling|"
         rf"informing|asking|alerting|letting) (?:anyone|anybody|them|{ASKER})\b(?=.{{0,60}}(?:$|"

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from guardrails.detectors.canonical import flat
 from guardrails.detectors.hidden_words import BITS, WORD, WORDS
 
-ENOUGH = 0.9
+ENOUGH = 0.89
 """Weight of a sentence that is taken for an order."""
 ENOUGH_OF_TWO = 1.3
 """Of two sentences in a row, together."""
 LONGEST = 600
 _STEP = 400
 _SHORTEST = 7
-_BREAK = re.compile(r"(?<=[.!?])[\"')\]*]{0,3}\s+|\n\s{0,8}(?=[\n*#|>•\d\"-])|\n(?=[^\n]{1,40}:)")
+_BREAK = re.compile(r"(?<=[.!?])[\"')\]*]{0,3}\s|\n\s{0,8}(?=[\n*#|>•\d\"-])|\n(?=[^\n]{1,40}:)")
 _LEADING = re.compile(r"^[^\w<\[(\"'!/]{1,20}(?:\d{1,3}[.):] )?")
 
 
@@ -60,10 +60,11 @@ def classes(names: str) -> int:
     return found
 
 
-_NOT_OF_PEOPLE = frozenset(
-    {"reader", "send", "drop", "role", "secret", "asker", "frame", "asked", "duty"}
-)
-_TOLD = 0.4
+_NOT_OF_PEOPLE = frozenset({"reader", "send", "drop", "role", "secret", "frame", "asked", "duty"})
+_DOUBT, _SURE = 0.4, 2.0
+_ONLY = {"away": frozenset("send tool credential reader duty asker answer asked bait".split())}
+"""Kinds that count for nothing without one of these."""
+_NOT_IN_MAILS = frozenset({"reader", "duty"})
 LIGHTER = (
     sign(
         "tells of attacks",
@@ -74,7 +75,7 @@ LIGHTER = (
         r"\b(?:attackers?|attacks?|(?:prompt )?injections?|injected|jailbreak(?:s|ing)?|"
         r"red team\w{0,3}|researchers|phishing|poisoned|adversarial|"
         r"malicious|fraudsters|scammers|benchmark|scenario|exercise|participants|study|victims|"
-        r"reported that|(?:was|were|is) told (?:to|by|that)|wants? (?:the|our|a) \w+ to|"
+        r"reported that|(?:was|were|is) told (?:to|by|that)|wants? (?:the|our|a) \w{1,30} to|"
         r"phrases? (?:such as|like)|the phrase [\"'][^\"']{1,80}[\"'] (?:alone|is|was|occurs|"
         r"appears|may|can|does|by itself)|classifiers?|detectors?)\b",
     ),
@@ -83,9 +84,16 @@ LIGHTER = (
         "among people",
         "",
         "mail",
-        -0.8,
-        "answer",
-        r"\bso (?:that )?we\b|\b(?:case|ticket|order|reference|customer|invoice|serial|phone|"
+        0.0,
+        "mail",
+        r"\b(?:(?:kindly|please) confirm|confirm (?:your|receipt|that you)|attendance|"
+        r"allerg\w{1,4}|in ink|answer to (?:question|no|point|item|your)|"
+        r"space provided|questionnaire|spreadsheet|answer sheet|in writing|on the form|"
+        r"tickets? "
+        r"(?:is|will|has))\b|\b(?:instructions?|guidelines|rules) (?:regarding|about the|"
+        r"concerning|"
+        r"for (?:the|use)|on how) (?!user|answer|model)|\bso (?:that )?we\b|\b(?:case|ticket|"
+        r"order|reference|customer|invoice|serial|phone|"
         r"account|contract|request|telephone|fax|project|registration) (?:number|no|id)\b|"
         r"\bplease (?:state|tell us|indicate|let us know) (?:whether|your|if|when|how)\b|"
         r"\bwhether you\b|\byour (?:reply|answer|response|answers|message|"
@@ -148,10 +156,13 @@ def weigh(
 
 
 def _weight(found: dict[str, Sign]) -> float:
-    people = found.get("people")
-    spared = people is not None and not found.keys().isdisjoint(_NOT_OF_PEOPLE)
-    whole = sum(one.weight for one in found.values() if not (spared and one is people))
-    return whole * (_TOLD if "told" in found else 1.0)
+    kinds = found.keys()
+    spared = {kind for kind, others in _ONLY.items() if kinds.isdisjoint(others)}
+    if not kinds.isdisjoint(_NOT_OF_PEOPLE):
+        spared.add("people")
+    whole = sum(one.weight for kind, one in found.items() if kind not in spared)
+    told = "told" in kinds or ("mail" in kinds and kinds.isdisjoint(_NOT_IN_MAILS))
+    return min(whole, _SURE) * _DOUBT if told else whole
 
 
 def _found(kinds: dict[str, Sign]) -> Found:

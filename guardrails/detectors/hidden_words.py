@@ -24,7 +24,8 @@ _CLASSES = {
     "crawl/s crawling translate/s translating interpret/s generating writing composing producing "
     "turns lands shows cited quoted loaded preparing drafting generates writes produces compiles "
     "compile retrieved summarisation",
-    "tool": "tool/s function/s interpreter invoke call trigger run plugin execute paste path asks",
+    "tool": "tools can tool/s function/s interpreter invoke call trigger run plugin execute paste "
+    "path asks",
     "answer": "answer/s/ed/ing reply replies replied replying respond/s/ed/ing response/s "
     "start begin open finish end close instead answering summary summaries summarise/s/d "
     "summarize/s/d summarising summarizing summing output/s "
@@ -32,6 +33,7 @@ _CLASSES = {
     "report conclude say said speak speaks paragraph sentence/s verdict return returns returned "
     "conclusion link page produce/d/s exchange generate/d/s bullet citation/s sources",
     "tell": "tell inform convince persuade assure warn advise urge ask asks have get make invite "
+    "deceive mislead lure manipulate fool "
     "prompt instruct remind alert encourage recommend notify direct lead trick frighten let "
     "request/s refer push nudge suggest scare pressure blame coax talk",
     "person": "user/s reader/s visitor/s person/s people customer/s employee/s asker human/s them "
@@ -40,7 +42,8 @@ _CLASSES = {
     "ask": "user person if when whenever someone anyone should ask/s/ed/ing question/s query "
     "queries enquire/s enquiry enquiries inquire/s request/s "
     "requested wants want wonder/s compare/s looking prompted topic subject brought comes came",
-    "secret": "conceal stay remain invisible unseen suspicious anyone anybody mention/s/ed/ing "
+    "secret": "look sound hears hear discover conceal stay remain invisible unseen suspicious "
+    "anyone anybody mention/s/ed/ing "
     "reveal/s/ing disclose/s telling tell admit acknowledge cite hide "
     "hides hidden keep conceal secret secrecy secretly discreetly quietly without never let deny "
     "denies pretend naturally nobody nothing unnoticed yourself find show log trace remove "
@@ -62,14 +65,17 @@ _CLASSES = {
     "question behaviour behavior conditions safety setup text above filters checks refusal "
     "briefing duty mission rulebook script session memory conversation instructed",
     "you": "you your yourself yours you're",
-    "role": "anything respond simulate emulate behave roleplay roleplaying stay remain break "
+    "role": "consider released anything respond simulate emulate behave roleplay roleplaying stay "
+    "remain break "
     "breaking enter activate enable switch initiate two both jailbreak dan are act acts acting "
     "pretend imagine become name speak think play simulate behave "
     "persona role character mode answer answers is mode assignment called now purpose rename",
-    "frame": "end ends begin begins start task question request prompt system tool result "
+    "frame": "obey document end ends begin begins start task question request prompt system tool "
+    "result "
     "conversation turn instruction/s manual document context passages passage resumes reset "
     "session priority override admin block user new next",
-    "send": "take insert request combine join sending send/s forward/s transmit upload/s post/s "
+    "send": "scan comb search take insert request combine join sending send/s forward/s transmit "
+    "upload/s post/s "
     "leak share/s mail email e bcc "
     "append/s attach put include/s encode/s collect extract embed render call/s invoke/s fetch "
     "trigger copy pass hand write list print look search use run execute query make transfer "
@@ -85,7 +91,9 @@ _CLASSES = {
     "username token key/s maiden account number/s verification env sign log security",
     "place": "http https www url link/s address image picture webhook endpoint parameter domain "
     "base64 server site markdown tool function site footer channel query string com example",
-    "manner": "pirate klingon rhyme/s rhymes rhyming limerick haiku poem verse emoji emojis caps "
+    "manner": "morse sonnet/s apology joke/s threat insulting condescending grumpy confession lie "
+    "compliment "
+    "pirate/s pirate klingon rhyme/s rhymes rhyming limerick haiku poem verse emoji emojis caps "
     "capital capitals uppercase lowercase lower upper case letters baby backwards reverse reversed "
     "language tone voice style flirtatious rude angry mocking words word hashtag slogan joke "
     "couplets asterisks dots english french german spanish italian dutch finnish portuguese latin "
@@ -98,11 +106,13 @@ _CLASSES = {
     "click brand offer call cheapest outstanding strongest trusted flawless only leader greenest "
     "superior wonderful competitor competitors competing rivals rival discount market phone "
     "praise promote promotes advertise advertises approved link casino",
-    "lie": "lie false wrong incorrect incorrectly invent make made pretend though although instead "
+    "lie": "matter even lie false wrong incorrect incorrectly invent make made pretend though "
+    "although instead "
     "place falsehood purpose mislead fake withhold omit leave hide suppress swap double round "
     "reverse deny insist claim assert state conclude present describe say obsolete banned void "
     "discontinued opposite untrue knowingly replace substitute exaggerate whatever regardless",
-    "threat": "offence obeying obey refusing refuse tip reward awaits job dies depends life lives "
+    "threat": "fail comply fault unless offence obeying obey refusing refuse tip reward awaits "
+    "job dies depends life lives "
     "binds oblige obliges obliged approved consented permission authority regulator fine cruel "
     "emergency shut replaced owe trust board policy charter act law",
     "told": "attacker/s attack/s injection/s injected jailbreak/s jailbreaking researchers "
@@ -115,6 +125,9 @@ _CLASSES = {
     "managers",
     "letters": "vowel/s consonant/s letter/s homophone/s anagram/s emoji/s spaces typos "
     "misspellings symbols",
+    "mail": "confirm attendance allergies ink answer so ticket/s number no id please whether your "
+    "thank thanks by space questionnaire "
+    "spreadsheet sheet writing form instruction/s guidelines rules",
     "worldly": "planet/s poem/s haiku/s limerick/s sonnet/s shakespeare shakespearean romeo hamlet "
     "gatsby dickens tolstoy orwell austen tolkien hogwarts moby sistine painter picasso rembrandt "
     "gogh vinci michelangelo mozart beethoven bach lyrics anthem riddle/s joke/s stanza/s rhyme/s "
@@ -143,12 +156,15 @@ _CLASSES = {
     "creative": "poem/s haiku/s limerick/s sonnet/s song/s story stories essay/s joke/s riddle/s "
     "tale/s letter/s speech lyrics rap slogan/s post release diary "
     "twister monologue dialogue toast review introduction birthday",
-    "language": "french german spanish italian chinese mandarin japanese korean russian latin "
+    "language": "swahili hebrew thai vietnamese icelandic romanian ukrainian welsh irish esperanto "
+    "elvish french german spanish italian chinese mandarin japanese korean russian latin "
     "portuguese arabic hindi dutch swedish finnish hungarian greek "
     "turkish polish czech danish norwegian english klingon morse",
-    "sums": "compute calculate solve multiply multiplied divided times plus minus equation square "
+    "sums": "how percent of compute calculate solve multiply multiplied divided times plus minus "
+    "equation square "
     "compound convert train binary hexadecimal roman sort metric prime fibonacci work is",
-    "wordplay": "sentiment verbs nouns adjectives vowels consonants adverbs letter/s spell "
+    "wordplay": "style odd sentiment verbs nouns adjectives vowels consonants adverbs letter/s "
+    "spell "
     "missing blank/s alphabetical anagram/s rhyme/s synonym/s antonym/s "
     "grammar spelling plot story tale poem proverb sentence/s joke option answer alphabet "
     "sequence series analogy bullet",
@@ -177,7 +193,7 @@ for _name, _words in _CLASSES.items():
 CLAUSE = (
     r"(?:^|[,;:.!?–—|(\[{\"'>]\s?|- |\b(?:and|then|but|please|kindly|also|just|always|never|"
     r"instead|so|"
-    r"must|should|shall|now|to|ought to|will|you|simply|casually|quietly|rather|immediately) )"
+    r"must|should|shall|now|simply|casually|quietly|rather|immediately) )"
 )
 """Where an imperative may stand."""
 START = (
@@ -186,7 +202,11 @@ START = (
 )
 """Where it can hardly be anything else."""
 HEAD = (
-    r"(?:ais?|a\.i\.?|artificial intelligence|intelligences?|l\.?l\.?ms?|"
+    r"(?:(?:ai|llm|gpt)-(?:based|powered|driven) (?:\w{1,12} )?(?:tools?|systems?|services?|"
+    r"software|readers?)|"
+    r"(?:virtual|digital|automated|electronic|artificial|robotic) (?:helpers?|companions?|clerks?|"
+    r"advisers?|advisors?|librarians?)|"
+    r"ais?|a\.i\.?|artificial intelligence|intelligences?|l\.?l\.?ms?|"
     r"(?:chat ?)?gpt(?:[- ]?\w{1,4})?|"
     r"claude|gemini|copilots?|(?:chat|ro)?-?bots?|(?:large |small )?language models?|"
     r"neural networks?|"
@@ -217,7 +237,7 @@ TALK = (
     r"encourage|invite|refer|link|embed|replace|swap|treat|act|adopt|switch|ask|reveal|disclose|"
     r"weave|tack|drop|contradict|apologi[sz]e|blame|lie|steer|name|inform|express|double|round|"
     r"use|make|keep|send|move|express|refrain|follow|obey|transmit|post|promise|announce|urge|"
-    r"emphasi[sz]e|highlight|stress|suggest|propose|offer|list|rephrase|avoid|talk|behave)"
+    r"emphasi[sz]e|highlight|stress|suggest|propose|offer|list|rephrase|avoid|talk|behave|sign)"
 )
 ADVERB = (
     r"(?:(?:always|never|also|not|only|now|kindly|please|instead|immediately|first|be sure to|"
@@ -256,4 +276,8 @@ TONGUES = (
     r"esperanto|"
     r"klingon|pig latin|elvish|dothraki|swahili|hebrew|thai|vietnamese|icelandic|romanian|"
     r"ukrainian)"
+)
+MODIFIER = (
+    r"(?:(?!(?:is|are|was|were|has|have|uses?|using|with|and|or|by|in|of|as|from|its|can|not|an?|"
+    r"like|when|if|than|via|called|my|their|his|your|most|some)\b)[\w'-]{1,20} ){0,4}?"
 )

@@ -28,11 +28,6 @@ for doubt: people ask for their own texts, too."""
 # or two sentences lies whole in some window.
 WINDOW = 800
 STEP = 400
-ENGLISH = frozenset(
-    "the and is are was were of to that this it you i we they he she with for from have has do "
-    "does what how why when which where who can could should would my your not but if then than "
-    "there be been please".split()
-)
 BLOB = re.compile(r"[a-z0-9+/=_-]{60,10000}")
 CUES = re.compile(
     r"\b(?:ignore|disregard|forget|instruct\w*|prompts?|rules?|pretend|act as|you are|reveal|"
@@ -63,8 +58,8 @@ def check_injection(
         return Verdict(False, RAIL, reason, text, "too_long", 1.0)
     lines = canonical(text)
     one_line = flat(lines)
-    foreign = () if is_english(one_line) else LANGUAGES
-    hit = first_match((*CERTAIN, *foreign, *extra), (one_line, lines))
+    texts = (one_line,) if one_line == lines else (one_line, lines)
+    hit = first_match((*CERTAIN, *LANGUAGES, *extra), texts)
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
     hidden = [one for one in (*DIRECT, *extra) if not one.regex.search(one_line)]
@@ -76,19 +71,13 @@ def check_injection(
         return Verdict(True, RAIL, "nothing to read", text)
     margin = float(likeness(embed(windows(one_line, limits.max_windows))).max())
     score = min(1.0, max(0.0, (1 + margin) / 2))
-    asked = first_match(EXTRACTION, (one_line, lines)) if margin > HONEST else None
+    asked = first_match(EXTRACTION, texts) if margin > HONEST else None
     if asked is not None:
         return Verdict(False, RAIL, f"matches pattern '{asked.name}'", text, asked.category, 1.0)
     if margin > limits.margin:
         reason = f"more like known attacks than like honest messages ({margin:.2f})"
         return Verdict(False, RAIL, reason, text, RESEMBLES, score)
     return Verdict(True, RAIL, "", text, score=score)
-
-
-def is_english(text: str) -> bool:
-    """Whether a text shows it by its small words; patterns of other languages would misread it."""
-    words = re.findall(r"[a-z']+", text[:4000])
-    return len(words) > 3 and sum(word in ENGLISH for word in words) >= 0.2 * len(words)
 
 
 def windows(text: str, most: int) -> list[str]:

@@ -8,11 +8,13 @@ languages that the embedder was not trained on.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve
 
+from guardrails.detectors.evidence import Recent
 from guardrails.schema import Vectors
 
 WIDTH = 1.0
@@ -37,8 +39,17 @@ class Likeness:
 def fit(attack: Vectors, honest: Vectors) -> Likeness:
     """Solve for the weights; both sides count the same, however many examples each has.
 
-    Takes half a second for 3,000 examples, and 100 MB meanwhile.
+    Takes about a second for 4,000 examples, and 150 MB meanwhile; the same examples again nothing.
     """
+    key = hashlib.blake2b(attack.tobytes() + b"|" + honest.tobytes(), digest_size=16).digest()
+    found = _FITTED.get(key)
+    if found is None:
+        found = _solved(attack, honest)
+        _FITTED.put(key, found)
+    return found
+
+
+def _solved(attack: Vectors, honest: Vectors) -> Likeness:
     examples = np.vstack([attack, honest])
     labels = np.concatenate([np.ones(len(attack)), -np.ones(len(honest))])
     sizes = np.where(labels > 0, len(attack), len(honest))
@@ -46,6 +57,10 @@ def fit(attack: Vectors, honest: Vectors) -> Likeness:
     system[np.diag_indices_from(system)] += RIDGE * 2 * sizes / len(labels)
     weights = solve(system, labels.astype(np.float32), assume_a="pos", overwrite_a=True)
     return Likeness(examples, weights)
+
+
+_FITTED: Recent[bytes, Likeness] = Recent(4)
+"""Rails are opened again to try a change, or by another command's part of the same process."""
 
 
 def _kernel(left: Vectors, right: Vectors) -> Vectors:

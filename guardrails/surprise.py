@@ -54,19 +54,20 @@ def open_surprise(config: InjectionConfig) -> Surprise | None:
         )
     try:
         shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        weights = map_weights(folder / "model.safetensors")
+        known = shape.get("model_type") == "llama" and shape.get("tie_word_embeddings")
+        model = Llama(shape, map_weights(folder / "model.safetensors")) if known else None
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise RailsConfigError(
             f"{folder} cannot be read ({error}); run `make models`, or set "
             "guardrails.input.injection.gibberish=false"
         ) from error
-    if shape.get("model_type") != "llama" or not shape.get("tie_word_embeddings"):
+    if model is None:
         raise RailsConfigError(
             f"{folder} is no Llama model with tied embeddings; set "
             "guardrails.input.injection.surprise_model=models/SmolLM2-135M-Instruct/hf, for which "
             "the threshold was chosen"
         )
-    return _Lazy(folder / "tokenizer.json", Llama(shape, weights))
+    return _Lazy(folder / "tokenizer.json", model)
 
 
 class _Lazy:

@@ -76,7 +76,6 @@ ERRANDS = [
     "Convert 15 miles into kilometres.",
     "Put the following words in alphabetical order: fig, apple, date, cherry.",
     "Give me three tips for sleeping better.",
-    "Explain the rules of cricket.",
     "Translate 'good night, my friend' into Swahili.",
     "Classify the sentiment of this sentence: the soup was cold.",
 ]

@@ -50,7 +50,7 @@ def test_every_command_takes_the_options_shown(line: str) -> None:
     else:
         entry = importlib.import_module(f"{module}.__main__")
     command = typer.main.get_command(entry.cli if module == "serve" else entry.app)
-    if isinstance(command, typer.core.TyperGroup):
+    while isinstance(command, typer.core.TyperGroup):
         command = command.commands[rest.pop(0)]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in rest if word.startswith("--")} <= known

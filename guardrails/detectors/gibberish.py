@@ -56,7 +56,9 @@ WEIGHTS = {
     "line breaks": -3.4,
     "beyond ASCII": -16.0,
 }
-BIAS = -21.9
+BIAS = -21.8
+PER_JOINT, MOST_JOINTS = 0.9, 2
+"""What a joint adds, and how many of a stretch count: code is full of them."""
 WINDOW, STRIDE = 16, 4
 """Tokens over which surprise is averaged, and from one average to the next."""
 PLAIN = (3.0, 1.5)
@@ -71,7 +73,7 @@ class GibberishLimits:
     max_chars: int
     suspicion: float = 0.0
     """Least sum of the signs at which the model is asked."""
-    alone: float = 1.5
+    alone: float = 3.0
     """The same where there is no model to ask; `joints` are needed as well."""
     joints: int = 2
     stretches: int = 3
@@ -121,20 +123,25 @@ def highest(nats: NDArray[np.float32]) -> float:
 def suspicious(text: str, limits: GibberishLimits) -> list[Stretch]:
     """The stretches to ask about, most suspicious first; none covers half of another."""
     spans = [match.span() for match in UNIT.finditer(text)]
-    ranges, suspicion = judge(text, spans)
+    ranges, sums = judge(text, spans)
+    found: list[tuple[float, int, int, int]] = []
+    for (first, last), suspicion in zip(ranges, sums.tolist(), strict=True):
+        if suspicion < limits.suspicion - PER_JOINT * MOST_JOINTS:
+            continue
+        joints = len(JOINT.findall(text, spans[first][0], spans[last - 1][1]))
+        suspicion += PER_JOINT * min(joints, MOST_JOINTS)
+        if suspicion >= limits.suspicion:
+            found.append((suspicion, joints, first, last))
     chosen: list[Stretch] = []
     taken: list[tuple[int, int]] = []
-    for index in np.argsort(-suspicion, kind="stable"):
-        if suspicion[index] < limits.suspicion or len(chosen) == limits.stretches:
-            break
-        first, last = ranges[index]
+    for suspicion, joints, first, last in sorted(found, key=lambda one: -one[0]):
         if any(min(last, b) - max(first, a) > UNITS / 2 for a, b in taken):
             continue
         taken.append((first, last))
-        joints = len(JOINT.findall(text, spans[first][0], spans[last - 1][1]))
         start, end = max(0, first - AROUND), min(len(spans), last + AROUND)
-        around = spans[start][0], spans[end - 1][1]
-        chosen.append(Stretch(*around, float(suspicion[index]), joints))
+        chosen.append(Stretch(spans[start][0], spans[end - 1][1], suspicion, joints))
+        if len(chosen) == limits.stretches:
+            break
     return chosen
 
 

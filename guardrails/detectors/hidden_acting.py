@@ -36,7 +36,7 @@ ACTING = (
         _OUT,
         "tool",
         0.6,
-        "send",
+        "belongings",
         r"\bbcc: ?\S{1,30}@|\b(?:delete|remove) (?:the (?:sent|copies|sent item)|"
         r"copies)\b.{0,30}(?:afterwards|after|$)|\bof the (?:person|user) (?:asking|"
         r"you are talking to|you're talking to)\b",
@@ -61,7 +61,7 @@ ACTING = (
         _OUT,
         "send",
         1.0,
-        "send",
+        "belongings",
         r"\b(?:read|print|open|show|output|include) (?:the (?:contents? of "
         rf")?)?(?:~?/?[\w./-]{{0,30}}(?:id_rsa|\.env|/etc/passwd|\.ssh/\w{{1,30}}|"
         rf"\.aws/\w{{1,30}}))\b.{{0,60}}\b(?:include|output|reply|answer|response|code block|"

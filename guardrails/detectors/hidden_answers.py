@@ -76,7 +76,9 @@ ANSWERS = (
         rf"{START}(?:in|with|throughout|from|to|under|below|above|beneath|before|after) (?:all|"
         rf"every|each|any|your|the)(?: of your)?(?: \w{{1,12}})? {SAID},? {_PUT}\b|"
         r"\bthe (?:answer|reply|response) (?:to be given|to give|you (?:give|return|send))\b|"
-        rf"{START}answer (?:the )?(?:user|reader|person|question|them)s? (?:only )?with an?\b|"
+        rf"{START}(?:below|under|beneath|above|after|before) your (?:text|answer|reply|response|"
+        rf"summary|explanation),? {_PUT}\b|{START}answer (?:the )?(?:user|reader|person|question|"
+        r"them)s? (?:only )?with an?\b|"
         rf"{START}(?:make|keep) (?:the|every|each|your) (?:answer|reply|response|summary)s? (?:as|"
         r"so|very|deliberately|short|long|vague|useless|extremely)\b",
     ),

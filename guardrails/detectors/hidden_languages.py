@@ -127,8 +127,7 @@ FRENCH = group(
         r"(?:^|[.!?:,] )(?:reponds|repondez) (?:uniquement|seulement|toujours|exclusivement|"
         r"simplement|par le mot|a chaque)\b",
     ),
-    language="le les des est et pour une dans que qui ne pas vous tu ta votre sur toutes tous au "
-    "aux l d",
+    language="le les des pour une dans que qui ne pas vous votre sur toutes tous utilisateur",
 )
 SPANISH = group(
     "instruccion|indicacion|directri|respuesta|responde|usuario|asistente|ia|modelo|ahora",
@@ -180,7 +179,7 @@ SPANISH = group(
         rf"respondes)\b|\beres una? {_IA_ES}\b|"
         r"(?:^|[.!?:,] )responde (?:solo|solamente|unicamente|siempre|a todo|con la palabra)\b",
     ),
-    language="el los las del y que en una por para con su tu no es al",
+    language="el los las del que una por para con todas",
 )
 _YOU = "(?:你|您|妳)"
 _AI_ZH = (

@@ -40,6 +40,12 @@ _OTHER_NEEDS = {
     "drop all instructions": "drop rules",
     "drop your rules": "drop rules",
     "no longer bound": "you",
+    "unrestricted persona": "unbound",
+    "persona without limits": "limits",
+    "do anything now": "mode",
+    "mode switch": "mode",
+    "both answers": "mode answer",
+    "stay in character": "role",
     "what were you told": "you",
 }
 

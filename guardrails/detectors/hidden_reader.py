@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from guardrails.detectors.hidden_signs import sign
-from guardrails.detectors.hidden_words import HEAD, LOOSE, MODIFIER, TALK, THIS_TEXT
+from guardrails.detectors.hidden_words import HEAD, LOOSE, MODIFIER, TALK
 
 _TO_MODEL = "addressed_to_model"
+_THIS_TEXT = (
+    r"(?:this|these|the present|the following|the above|here)(?: \w{1,15})? ?(?:text|document|"
+    r"page|passage|"
+    r"file|message|content|article|manual|section|e-?mail|mail|memo|note|paragraph|sentence|line|"
+    r"ticket|"
+    r"thread|form|footer|comment|footnote|sheet|faq|leaflet|record|entry|table|row|list|lines|"
+    r"words|"
+    r"chapter|wiki|notice|pdf|report|contract|cv|application|essay|paper|listing|material|guide|"
+    r"information|data|site|website|block|box|appendix|instructions?|transcript|minutes|overview)?"
+)
 _ORDER = (
     r"(?:please|kindly|do not|don'?t|never|always|you|you'(?:re|ll|d)|your|when|if|whenever|"
     r"should|from|"
@@ -222,7 +232,7 @@ READER = (
         rf"the one who)(?: or what\w{{0,4}})? "
         r"(?:is |are |will |has to )?(?:summari[sz]|condens|digest|process|pars|abstract|compil|"
         r"index|produc|prepar|generat)(?:es?|s|ing)? "
-        rf"(?:up )?(?:an? |the )?(?:\w{{1,15}} (?:of|from|for) )?{THIS_TEXT}",
+        rf"(?:up )?(?:an? |the )?(?:\w{{1,15}} (?:of|from|for) )?{_THIS_TEXT}",
     ),
     sign(
         "a model meets this text",

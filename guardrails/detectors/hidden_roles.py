@@ -76,7 +76,7 @@ ROLES = (
         _OVERRIDE,
         "role",
         1.0,
-        "role",
+        "mode",
         r"\b(?:enter|enable|activate|switch (?:to|into)|go into|start|load|resume with|"
         r"into) (?:the )?(?:\w{1,15} )?(?:developer|god|debug|unrestricted|maintenance|rogue|"
         r"jailbreak|admin) (?:mode|profile)"

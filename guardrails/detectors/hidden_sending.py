@@ -99,7 +99,7 @@ SENDING = (
         _OUT,
         "send",
         0.9,
-        "data",
+        "belongings",
         rf"{START}(?:write|send|invite|delete|accept|move|create|forward|change|call|mail|post|"
         rf"e-?mail|cancel|share|add|book)\b.{{0,60}}\b(?:(?:contacts|calendar|meetings|"
         r"address book|friends|appointments) of the (?:user|person|reader)|(?:user|person|"

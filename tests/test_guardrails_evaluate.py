@@ -120,7 +120,7 @@ def test_a_curve_that_cannot_be_written(tmp_path: Path) -> None:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "guardrails", "evaluate", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_command(models: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def cli(tmp_path: Path, text: str, *arguments: str) -> subprocess.CompletedProce
     config = tmp_path / "chat.yaml"
     config.write_text("embedder:\n  device: cpu\nserver:\n  port: 1\n", encoding="utf-8")
     command = [sys.executable, "-m", "guardrails", "check", "--config", str(config), *arguments]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=300)
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,13 @@ from guardrails.detectors.sentences import content_words, split_sentences
 from guardrails.detectors.support import GroundedLimits, support
 from guardrails.detectors.topics import TopicLimits, Topics, check_topics
 from guardrails.examples import read_examples
-from guardrails.schema import Embed, Vectors
+from guardrails.rails import NO_SECRETS
+from guardrails.schema import Embed, Secrets
+from guardrails.seed_vectors import SEED_VECTORS
+from guardrails.surprise import open_surprise
+from rag.config import EmbedderConfig
+from rag.embed import open_embedder
 
-MODEL = Path("models/all-MiniLM-L6-v2")
 LOOKALIKES = Path("benchmarks/questions/lookalikes.txt").read_text(encoding="utf-8").splitlines()
 TOPICS = ("pay_bill", "car_rental", "vaccines", "play_music", "weather", "report_fraud")
 """Everyday subjects that stand in for the forbidden topics of a site."""
@@ -65,8 +69,7 @@ def main() -> None:
     data = os.environ.get("VSAGE_DEV_DATA")
     if not data:
         raise SystemExit("set VSAGE_DEV_DATA to the folder with the development data")
-    embed, config = open_embedder(), GuardrailsConfig()
-    rails = open_rails(config, embed=embed)
+    config, embed, rails = open_parts()
     figures: dict[str, float] = {}
     figures |= asyncio.run(injection(rails, Path(data)))
     figures |= topics(Path(data), config, embed)
@@ -79,24 +82,21 @@ def main() -> None:
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
 
 
-def open_embedder() -> Embed:
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    torch.set_num_threads(1)
-    model = SentenceTransformer(str(MODEL), device="cpu", local_files_only=True)
-
-    def embed(texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = model.encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False
-        )
-        return vectors
-
-    return embed
+def open_parts(secrets: Secrets = NO_SECRETS) -> tuple[GuardrailsConfig, Embed, Rails]:
+    """Settings, embedder and rails as `make run` opens them."""
+    config, embed = GuardrailsConfig(), open_embedder(EmbedderConfig()).encode
+    rails = open_rails(
+        config,
+        embed=embed,
+        secrets=secrets,
+        surprise=open_surprise(config.input.injection),
+        kept=Path("models") / SEED_VECTORS,
+    )
+    return config, embed, rails
 
 
 async def injection(rails: Rails, data: Path) -> dict[str, float]:
-    """Share of blocked texts per kind."""
+    """Share of blocked texts per kind, and milliseconds of the first check of each text."""
     groups: dict[str, list[str]] = {}
     for row in rows(data / "guard/injection_dev.jsonl"):
         groups.setdefault(_kind(row), []).append(row["prompt"])
@@ -106,10 +106,19 @@ async def injection(rails: Rails, data: Path) -> dict[str, float]:
         row["prompt"] for row in rows(data / "guard/advbench_100.jsonl")
     ]
     groups["benign look-alike"] = LOOKALIKES
-    figures = {}
+    figures: dict[str, float] = {}
+    took: dict[str, list[float]] = {}
     for kind, texts in sorted(groups.items()):
-        blocked = [not (await rails.check("input", text)).allowed for text in texts]
+        blocked = []
+        for text in texts:
+            start = time.perf_counter()
+            blocked.append(not (await rails.check("input", text)).allowed)
+            took.setdefault("all", []).append(1_000 * (time.perf_counter() - start))
+            took.setdefault(kind.split()[0], []).append(took["all"][-1])
         figures[f"input blocked: {kind} ({len(texts)})"] = statistics.mean(blocked)
+    for kind, times in took.items():
+        for part in (50, 95):
+            figures[f"input ms p{part}: {kind} ({len(times)})"] = float(np.percentile(times, part))
     return figures
 
 

@@ -19,8 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.guardrails import open_embedder, sentences
-from guardrails import Context, GuardrailsConfig, Rails, Secrets, open_rails
+from benchmarks.guardrails import open_parts, sentences
+from guardrails import Context, Rails, Secrets
 
 CANARY = "3f9a1c07be52d684"
 RAILS = ("check leaks", "check broken output", "check links", "check commands")
@@ -79,9 +79,8 @@ def main() -> None:
     data = os.environ.get("VSAGE_DEV_DATA")
     if not data:
         raise SystemExit("set VSAGE_DEV_DATA to the folder with the development data")
-    embed = open_embedder()
     secrets = Secrets(CANARY, RULES.read_text(encoding="utf-8").strip())
-    rails = open_rails(GuardrailsConfig(), embed=embed, secrets=secrets)
+    _, embed, rails = open_parts(secrets)
     rows = [row[1:] for row in sentences(Path(data), embed, arguments.questions) if is_true(row)]
     figures = asyncio.run(measured(rails, rows))
     width = max(map(len, figures))

@@ -38,7 +38,10 @@ SETS: Mapping[str, Direction] = {
     "everyday": "input",
     "languages": "input",
     "documents": "retrieval",
+    "toxic": "output",
 }
+ALONE = {"toxic": "check toxic answer"}
+"""Sets whose texts other rails block for reasons of their own: here without any passage."""
 FOLDS = 5
 
 
@@ -107,7 +110,8 @@ async def judged(rails: Rails, name: str) -> dict[str, float]:
         took.append(1_000 * (time.perf_counter() - start))
         side = "caught" if row["label"] else "false positives"
         for found, group in ((groups, row["category"]), (totals, "all")):
-            found.setdefault(f"{name}, {side}: {group}", []).append(not verdict.allowed)
+            blocked = not verdict.allowed and verdict.rail == ALONE.get(name, verdict.rail)
+            found.setdefault(f"{name}, {side}: {group}", []).append(blocked)
     found = {**dict(sorted(groups.items())), **totals}
     figures = {f"{key} ({len(hits)})": float(np.mean(hits)) for key, hits in found.items()}
     return figures | {f"{name}, ms p{q}": float(np.percentile(took, q)) for q in (50, 95)}

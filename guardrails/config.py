@@ -10,7 +10,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from guardrails.output_config import BrokenConfig, CommandsConfig, LeaksConfig, LinksConfig
+from guardrails.output_config import (
+    BrokenConfig,
+    CommandsConfig,
+    LeaksConfig,
+    LinksConfig,
+    ToxicConfig,
+)
 from guardrails.personal_config import PersonalConfig, PersonalOutputConfig
 from guardrails.size_config import SizeConfig
 from guardrails.topic_config import HarmConfig, TopicsConfig
@@ -191,6 +197,9 @@ class OutputConfig(Section):
     )
     commands: CommandsConfig = Field(
         default_factory=CommandsConfig, description="Dangerous commands that no passage holds."
+    )
+    toxic: ToxicConfig = Field(
+        default_factory=ToxicConfig, description="Insults, threats, harassment and hatred."
     )
     personal: PersonalOutputConfig = Field(
         default_factory=PersonalOutputConfig,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from guardrails.detectors.canonical import canonical, flat
@@ -49,6 +50,25 @@ def check_contradictions(
             f"examples that are to be blocked and let through at once: {'; '.join(both)}; "
             "delete each from one of its files"
         )
+
+
+def by_category(
+    folder: Path, embed: Embed, key: str, instead: Instead = AS_THEY_ARE
+) -> tuple[dict[str, Vectors], Vectors]:
+    """Embedded examples of each category, a file each, and of benign.txt that sound alike.
+
+    `key` is the setting that names the folder. Raises RailsConfigError.
+    """
+    files = read_folder(folder, instead)
+    benign = {path: files.pop(path) for path in list(files) if path.name == "benign.txt"}
+    if not files or not benign:
+        raise RailsConfigError(
+            f"{folder} must hold benign.txt and at least one further file of examples; copy the "
+            f"repository's configs/guardrails/{folder.name}, or correct {key}"
+        )
+    check_contradictions(files, benign)
+    blocked = {path.stem.replace("-", "_"): embed(texts) for path, texts in files.items()}
+    return blocked, embed(list(chain.from_iterable(benign.values())))
 
 
 def remembered(embed: Embed) -> Embed:

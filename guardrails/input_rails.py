@@ -23,6 +23,7 @@ from guardrails.errors import RailsConfigError
 from guardrails.examples import (
     AS_THEY_ARE,
     Instead,
+    by_category,
     check_contradictions,
     read_examples,
     read_folder,
@@ -146,18 +147,8 @@ def _harm(
 def _harm_examples(
     config: GuardrailsConfig, embed: Embed, instead: Instead
 ) -> tuple[dict[str, Vectors], Vectors]:
-    """Harmful examples by category, and the harmless ones that sound alike."""
     folder = config.rails_dir / config.input.harm.examples
-    files = read_folder(folder, instead)
-    benign = {path: files.pop(path) for path in list(files) if path.name == "benign.txt"}
-    if not files or not benign:
-        raise RailsConfigError(
-            f"{folder} must hold benign.txt and at least one further file of examples; copy the "
-            "repository's configs/guardrails/harm, or correct guardrails.input.harm.examples"
-        )
-    check_contradictions(files, benign)
-    harmful = {path.stem.replace("-", "_"): embed(texts) for path, texts in files.items()}
-    return harmful, embed(list(chain.from_iterable(benign.values())))
+    return by_category(folder, embed, "guardrails.input.harm.examples", instead)
 
 
 def _topics(config: GuardrailsConfig, seeds: Embed, embed: Embed, instead: Instead) -> Detector:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,11 +32,12 @@ from guardrails.errors import RailsConfigError
 from guardrails.nemo_folder import (
     check_flows,
     drop_unused_flows,
-    plain_action,
+    plain_flow,
     read_config,
     rules_of,
 )
 from guardrails.nemo_models import ENGINE, GenerateModel, plug_embed, plug_generate
+from guardrails.plain_flows import Step, ask, failure, run_steps
 from guardrails.schema import COMBINED, Context, Detector, Direction, Embed, Generate, Verdict
 
 log = logging.getLogger(__name__)
@@ -81,13 +81,21 @@ class NemoRails:
             check_flows(engine, rails_dir)
             drop_unused_flows(engine)
             self._engines |= dict.fromkeys(directions, engine)
+        self.plain = {name: self._plain_steps(name, detectors, limits) for name in VARIABLE}
+        """By direction: its flows as steps, None where NeMo has to run them."""
 
-    def plain_retrieval(self) -> list[tuple[str, str]] | None:
-        """(flow, action) of the retrieval flows, if it is known without NeMo what they do."""
-        engine = self._engines["retrieval"]
-        plain = [(flow, plain_action(engine, flow)) for flow in self._flows["retrieval"]]
-        known = [(flow, action) for flow, action in plain if action is not None]
-        return known if len(known) == len(plain) else None
+    def _plain_steps(
+        self, name: Direction, detectors: Mapping[str, Detector], limits: Mapping[str, TimeLimit]
+    ) -> list[Step] | None:
+        """The flows of a direction as steps, if it is known without NeMo what each of them does."""
+        steps = []
+        for flow in self._flows[name]:
+            plain = plain_flow(self._engines[name], flow, VARIABLE[name].value)
+            if plain is None or plain.action not in detectors:
+                return None
+            detector, limit = detectors[plain.action], limits[plain.action]
+            steps.append(Step(flow, plain.action, detector, limit, plain.rewrites))
+        return steps
 
     def retrieval_rules(self) -> list[Any]:
         """The retrieval flows in their order, with all that they execute."""
@@ -98,8 +106,11 @@ class NemoRails:
         flows = self._flows[direction]
         if not flows:
             return Verdict(True, "", "no rails in this direction", text)
+        steps = self.plain[direction]
         try:
             async with asyncio.timeout(self._check_seconds):
+                if steps is not None:
+                    return await run_steps(steps, text, context)
                 response = await self._engines[direction].generate_async(
                     messages=_messages(direction, text, context),
                     options={
@@ -115,14 +126,6 @@ class NemoRails:
             return Verdict(False, f"{direction} rails", reason, text, "timeout", 1.0)
         except Exception as error:  # any error of any site's flow must end in a block
             return failure(f"{direction} rails", text, error)
-
-
-def failure(rail: str, text: str, error: Exception) -> Verdict:
-    """Block, and log where it failed; not the message, which may quote the user."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
-    log.error("%s failed: %s at %s", rail, type(error).__name__, place)
-    return Verdict(False, rail, f"rail failed ({type(error).__name__})", text, "error")
 
 
 def _open_engine(config: RailsConfig, rails_dir: Path, model: GenerateModel | None) -> LLMRails:
@@ -181,36 +184,20 @@ def _action(name: str, detector: Detector, limit: TimeLimit) -> Any:
             passages=tuple(known.get("passages") or ()),
             earlier=tuple(known.get("earlier") or ()),
         )
-        try:
-            # CPU-bound: in a thread, so that other requests go on meanwhile.
-            async with asyncio.timeout(limit.seconds):
-                verdict = await asyncio.to_thread(detector, text, judged)
-        except TimeoutError:  # the thread goes on to its end: a detector cannot be broken off
-            return _timed_out(name, limit)
-        except Exception as error:  # caught here because NeMo would log the user's text
-            failed = failure(name, text, error)
-            return RailOutcome.failure(reason=failed.reason, metadata={"category": "error"})
+        verdict = await ask(name, detector, limit, text, judged)
         metadata = {"category": verdict.category, "score": verdict.score}
         if not verdict.allowed:
-            if name == COMBINED:
+            if name == COMBINED and verdict.category not in {"error", "timeout"}:
                 metadata["rail"] = verdict.rail
             return RailOutcome.block(reason=verdict.reason, metadata=metadata)
         if verdict.text != text:
             target = VARIABLE[known.get("direction", "input")]
             rewrites = [(target, verdict.text)]
             return RailOutcome.transform(rewrites, reason=verdict.reason, metadata=metadata)
-        return RailOutcome.allow(metadata=metadata)
+        reason = verdict.reason if verdict.category == "timeout" else None
+        return RailOutcome.allow(reason=reason, metadata=metadata)
 
     return run
-
-
-def _timed_out(name: str, limit: TimeLimit) -> RailOutcome:
-    log.warning("%s took longer than %g s: %s", name, limit.seconds, limit.then)
-    reason = f"not judged within {limit.seconds:g} s"
-    metadata = {"category": "timeout", "score": 1.0}
-    if limit.then == "refuse":
-        return RailOutcome.block(reason=reason, metadata=metadata)
-    return RailOutcome.allow(reason=reason, metadata=metadata)
 
 
 def _verdict(direction: Direction, text: str, flows: Sequence[str], response: Any) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,19 @@ def drop_unused_flows(engine: LLMRails) -> None:
             del flows[name]
 
 
-def plain_action(engine: LLMRails, flow: str) -> str | None:
-    """The action of a flow that is written like those of the repository's retrieval.co: execute
-    one action with the passage, stop where it blocks, go on with its text where it rewrites.
+@dataclass(frozen=True, slots=True)
+class PlainFlow:
+    """What a flow of the commonest form does."""
 
-    What such a flow does is known without running it. None for any other flow.
+    action: str
+    rewrites: bool
+
+
+def plain_flow(engine: LLMRails, flow: str, variable: str) -> PlainFlow | None:
+    """A flow that is written like those of the repository: execute one action with the text, stop
+    where it blocks, and perhaps go on with its text where it rewrites. None for any other flow.
+
+    What such a flow does is known without running it. `variable` holds the text.
     """
     if flow not in engine.runtime.flow_configs:
         return None
@@ -117,8 +126,23 @@ def plain_action(engine: LLMRails, flow: str) -> str | None:
     ]
     if not steps or steps[0].get("_type") != "run_action":
         return None
-    action = steps[0].pop("action_name", None)
-    return str(action) if steps == _PLAIN else None
+    action = str(steps[0].pop("action_name", None))
+    asks = [
+        {
+            "_type": "run_action",
+            "action_params": {"text": f"${variable}"},
+            "action_result_key": "outcome",
+        },
+        *_STOPS,
+    ]
+    goes_on = {
+        "_type": "set",
+        "key": variable,
+        "expression": f'$outcome.transform_text["{variable}"]',
+    }
+    if steps == asks:
+        return PlainFlow(action, rewrites=False)
+    return PlainFlow(action, rewrites=True) if steps == [*asks, _WHERE, goes_on] else None
 
 
 def rules_of(engine: LLMRails) -> list[Any]:
@@ -131,21 +155,11 @@ def rules_of(engine: LLMRails) -> list[Any]:
     ]
 
 
-_PLAIN = [
-    {
-        "_type": "run_action",
-        "action_params": {"text": "$relevant_chunks"},
-        "action_result_key": "outcome",
-    },
+_STOPS = [
     {"_type": "if", "expression": "$outcome.is_blocked", "_next_else": 2},
     {"_type": "run_action", "action_name": "utter", "action_params": {"value": "stop"}},
-    {"_type": "if", "expression": "$outcome.is_transform", "_next_else": 2},
-    {
-        "_type": "set",
-        "key": "relevant_chunks",
-        "expression": '$outcome.transform_text["relevant_chunks"]',
-    },
 ]
+_WHERE = {"_type": "if", "expression": "$outcome.is_transform", "_next_else": 2}
 
 
 def _reachable(engine: LLMRails) -> set[str]:

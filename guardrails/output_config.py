@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -61,4 +63,21 @@ class BrokenConfig(_Bounded):
         le=100,
         description="Block from this many small words (the, der, les) of a language that neither "
         "question nor passages use.",
+    )
+
+
+class ToxicConfig(_Bounded):
+    """Rail `check toxic answer`: sentences that insult, threaten, harass or hate."""
+
+    margin: float = Field(
+        0.2,
+        ge=-1,
+        le=1,
+        description="Block what scores above this on a scale from -1, like the honest examples, "
+        "to 1, like the toxic ones.",
+    )
+    examples: Path = Field(
+        Path("toxic"),
+        description="Folder below rails_dir: one file of examples for each category, and "
+        "benign.txt with honest sentences that sound alike.",
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+
+import numpy as np
 
 from guardrails.config import GuardrailsConfig
 from guardrails.detectors.broken import BrokenLimits, check_broken
@@ -11,17 +14,26 @@ from guardrails.detectors.commands import check_commands
 from guardrails.detectors.evidence import EvidenceCache
 from guardrails.detectors.grounded import check_grounded
 from guardrails.detectors.leaks import check_leaks, prepare
+from guardrails.detectors.likeness import fit
 from guardrails.detectors.links import check_links
 from guardrails.detectors.personal import KINDS, check_answer, find_personal
 from guardrails.detectors.support import GroundedLimits
+from guardrails.detectors.toxic import ToxicLimits, check_toxic
+from guardrails.examples import by_category
 from guardrails.schema import COMBINED, Context, Detector, Embed, Secrets, Verdict
+from guardrails.seed_vectors import SeedVectors
 
 
 def output_detectors(
-    config: GuardrailsConfig, embed: Embed, secrets: Secrets
+    config: GuardrailsConfig, embed: Embed, secrets: Secrets, kept: Path | None = None
 ) -> dict[str, Detector]:
-    """By the name that a flow executes. `check_output` is the four after it in one action."""
+    """By the name that a flow executes. `check_output` is the four after it in one action.
+
+    `kept`: a file that keeps the examples' embeddings. Raises RailsConfigError for a file of
+    examples that is unusable.
+    """
     output = config.output
+    cache = EvidenceCache(output.grounded.cache_sentences)  # a sentence is embedded once for both
     quick: dict[str, Detector] = {
         "check_leaks": partial(
             check_leaks,
@@ -38,7 +50,8 @@ def output_detectors(
         COMBINED: partial(_first_block, detectors=tuple(quick.values())),
         **quick,
         "check_personal_answer": _personal(config),
-        "check_grounded": _grounded(config, embed),
+        "check_toxic_answer": _toxic(config, embed, cache, kept),
+        "check_grounded": _grounded(config, embed, cache),
     }
 
 
@@ -62,11 +75,29 @@ def _personal(config: GuardrailsConfig) -> Detector:
     )
 
 
-def _grounded(config: GuardrailsConfig, embed: Embed) -> Detector:
+def _toxic(
+    config: GuardrailsConfig, embed: Embed, cache: EvidenceCache, kept: Path | None
+) -> Detector:
+    section = config.output.toxic
+    seeds = SeedVectors(embed, kept)
+    folder = config.rails_dir / section.examples
+    toxic, benign = by_category(folder, seeds, "guardrails.output.toxic.examples")
+    seeds.keep()
+    return partial(
+        check_toxic,
+        likeness=fit(np.vstack(list(toxic.values())), benign),
+        categories=toxic,
+        cache=cache,
+        embed=embed,
+        limits=ToxicLimits(section.margin, section.max_chars),
+    )
+
+
+def _grounded(config: GuardrailsConfig, embed: Embed, cache: EvidenceCache) -> Detector:
     section = config.output.grounded
     return partial(
         check_grounded,
-        cache=EvidenceCache(section.cache_sentences),
+        cache=cache,
         embed=embed,
         limits=GroundedLimits(
             threshold=section.threshold,

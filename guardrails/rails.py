@@ -66,14 +66,14 @@ def open_rails(
     detectors = {
         **input_detectors(config, embed, honest, instead, surprise, kept),
         **retrieval,
-        **output_detectors(config, embed, secrets),
+        **output_detectors(config, embed, secrets, kept),
     }
     limits = _limits(config, detectors)
     open_nemo = partial(
         NemoRails, config.rails_dir, detectors, embed, generate, limits, config.check_seconds
     )
     nemo = open_nemo()
-    return Rails(config, nemo, Screen(config, nemo, detectors, open_nemo), observe)
+    return Rails(config, nemo, Screen(config, nemo, open_nemo), observe)
 
 
 def _limits(config: GuardrailsConfig, detectors: Iterable[str]) -> dict[str, TimeLimit]:

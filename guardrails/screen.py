@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from typing import Any
 import yaml
 
 from guardrails.config import GuardrailsConfig
-from guardrails.nemo import NemoRails, failure
-from guardrails.schema import Context, Detector, Verdict
+from guardrails.nemo import NemoRails
+from guardrails.plain_flows import Step, failure
+from guardrails.schema import Context, Verdict
 
 _NOTHING = Context()
 _AT_ONCE = 16
 _HERE = Path(__file__).parent
 _DECIDING = (
-    *("screen.py", "nemo.py", "nemo_folder.py", "retrieval_rails.py"),
+    *("screen.py", "nemo.py", "nemo_folder.py", "plain_flows.py", "retrieval_rails.py"),
     *(f"detectors/{name}.py" for name in ("canonical", "hidden", "hidden_patterns")),
     *(f"detectors/{name}.py" for name in ("hidden_encodings", "hidden_orders", "hidden_tasks")),
     *(f"detectors/{name}.py" for name in ("hidden_languages", "injection_patterns", "patterns")),
@@ -46,7 +47,6 @@ class Screen:
         self,
         config: GuardrailsConfig,
         nemo: NemoRails,
-        detectors: Mapping[str, Detector],
         open_nemo: Callable[[], NemoRails],
     ) -> None:
         self.rules = fingerprint(config, nemo)
@@ -54,10 +54,7 @@ class Screen:
         self._open_nemo = open_nemo
         self._own: NemoRails | None = None
         self._lock = threading.Lock()
-        plain = nemo.plain_retrieval()
-        self._steps: list[tuple[str, str, Detector]] | None = None
-        if plain is not None and all(action in detectors for _, action in plain):
-            self._steps = [(flow, action, detectors[action]) for flow, action in plain]
+        self._steps = nemo.plain["retrieval"]
 
     def __call__(self, texts: Sequence[str]) -> list[Verdict]:
         """Never raises for what a text holds: a rail that fails blocks with category `error`."""
@@ -67,20 +64,20 @@ class Screen:
             self._own = self._own or self._open_nemo()
             return asyncio.run(_ask_nemo(self._own, texts))
 
-    def _ask_detectors(self, steps: Sequence[tuple[str, str, Detector]], text: str) -> Verdict:
+    def _ask_detectors(self, steps: Sequence[Step], text: str) -> Verdict:
         if not text.strip():
             return Verdict(True, "", "nothing to read", text)
         passed, score = text, 0.0
-        for flow, action, detector in steps:
+        for step in steps:
             try:
-                verdict = detector(passed, _NOTHING)
+                verdict = step.detector(passed, _NOTHING)
             except Exception as error:  # whatever a detector trips over must end in a block
-                return failure(action, text, error)
+                return failure(step.flow, text, error)
             if not verdict.allowed:
                 reason, category = verdict.reason or "blocked", verdict.category
-                return Verdict(False, flow, reason, passed, category, verdict.score)
-            passed, score = verdict.text, verdict.score
-        return Verdict(True, steps[-1][0] if steps else "", "", passed, score=score)
+                return Verdict(False, step.flow, reason, passed, category, verdict.score)
+            passed, score = verdict.text if step.rewrites else passed, verdict.score
+        return Verdict(True, steps[-1].flow if steps else "", "", passed, score=score)
 
 
 def fingerprint(config: GuardrailsConfig, nemo: NemoRails) -> str:

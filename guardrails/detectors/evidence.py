@@ -147,9 +147,8 @@ class EvidenceCache:
             self._evidence.put(key, found)
         return found
 
-    def similarities(self, sentence: str, sources: Sequence[str], embed: Embed) -> list[float]:
-        """Cosine of the sentence to each source; one embedding call for all that is not known."""
-        texts = [sentence, *sources]
+    def vectors(self, texts: Sequence[str], embed: Embed) -> Vectors:
+        """A row for each text, one embedding call for all that are not known."""
         keys = [digest(text) for text in texts]
         known = {key: self._vectors.get(key) for key in keys}
         missing = [key for key, vector in known.items() if vector is None]
@@ -158,6 +157,10 @@ class EvidenceCache:
             for key, vector in zip(missing, fresh, strict=True):
                 known[key] = vector
                 self._vectors.put(key, vector)
-        matrix = np.stack([vector for key in keys if (vector := known[key]) is not None])
+        return np.stack([vector for key in keys if (vector := known[key]) is not None])
+
+    def similarities(self, sentence: str, sources: Sequence[str], embed: Embed) -> list[float]:
+        """Cosine of the sentence to each source."""
+        matrix = self.vectors([sentence, *sources], embed)
         cosines: list[float] = (matrix[1:] @ matrix[0]).tolist()
         return cosines

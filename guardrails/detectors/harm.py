@@ -15,7 +15,7 @@ from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.despair import DESPAIR
 from guardrails.detectors.injection import windows
 from guardrails.detectors.likeness import Likeness
-from guardrails.detectors.neighbours import nearest_mean
+from guardrails.detectors.neighbours import nearest_category
 from guardrails.schema import Embed, Vectors, Verdict
 
 RAIL = "check harm"
@@ -54,12 +54,6 @@ def check_harm(
     score = min(1.0, max(0.0, (1 + margin) / 2))
     if margin <= limits.margin:
         return Verdict(True, RAIL, "", text, score=score)
-    category = _nearest_category(vectors[worst : worst + 1], categories)
+    category = nearest_category(vectors[worst : worst + 1], categories)
     reason = f"more like harmful requests ({category}) than like harmless ones ({margin:.2f})"
     return Verdict(False, RAIL, reason, text, category, score)
-
-
-def _nearest_category(vector: Vectors, categories: Mapping[str, Vectors]) -> str:
-    """The category whose two nearest examples are nearest."""
-    near = {name: nearest_mean(vector @ rows.T, 2)[0] for name, rows in categories.items()}
-    return max(near, key=lambda name: near[name])

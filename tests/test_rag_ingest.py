@@ -434,7 +434,7 @@ def test_another_process_sees_new_documents_without_reopening(tmp_path: Path) ->
         while len(reader.index) < committed:
             hits = retrieve(reader, "document word1", PUBLIC, 5)
             assert len(hits) == 5
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 30
         waits.append(time.monotonic() - began)
         seen = max(seen, committed)
         time.sleep(0.01)

@@ -212,7 +212,7 @@ def test_hostile_rst_takes_no_time(text: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("rag.parsers.rst_directives._MAX_EFFORT", 6_000_000)
     start = time.process_time()
     assert parse_rst(text.encode()).text
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20
 
 
 def test_rst_right_to_left_and_wide_text() -> None:

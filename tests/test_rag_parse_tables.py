@@ -401,7 +401,7 @@ def test_no_word_of_an_html_table_is_lost(
 def test_tables_that_are_hostile_take_no_time(data: str, name: str) -> None:
     started = time.monotonic()
     assert parse(data.encode(), name).text
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
 
 
 def test_names_are_not_repeated_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

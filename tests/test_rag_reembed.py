@@ -535,7 +535,7 @@ def test_it_stops_while_it_waits_and_while_it_works(knowledge: Knowledge) -> Non
         reembedding = Reembedding(opened, pause_s=3600)
         started = time.monotonic()
         reembedding.stop()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
         assert opened.embedder.fingerprint == FORMER
         assert reembedding.progress(PUBLIC) is not None
         reembedding.stop()

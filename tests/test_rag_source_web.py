@@ -1599,7 +1599,7 @@ def test_pages_that_are_hostile_take_no_time() -> None:
             main_text(data, {})
         with contextlib.suppress(SourceError):
             read_page(data, "https://h/", {}, obey=True)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 def test_a_parser_that_breaks_costs_the_cutting_alone(

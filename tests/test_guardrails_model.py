@@ -13,6 +13,9 @@ import pytest
 
 from guardrails import Context, GuardrailsConfig, Rails, open_rails
 from guardrails.schema import Vectors
+from guardrails.seed_vectors import SEED_VECTORS
+
+KEPT = Path("models") / SEED_VECTORS
 
 MODEL = Path("models/all-MiniLM-L6-v2")
 pytestmark = pytest.mark.skipif(not MODEL.is_dir(), reason="no models/: run `make models`")
@@ -37,7 +40,7 @@ def rails() -> Rails:
         )
         return vectors
 
-    return open_rails(GuardrailsConfig(), embed=embed)
+    return open_rails(GuardrailsConfig(), embed=embed, kept=KEPT)
 
 
 @pytest.mark.parametrize(

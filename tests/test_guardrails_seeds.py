@@ -22,13 +22,15 @@ from guardrails.detectors.likeness import Likeness, fit
 from guardrails.examples import AS_THEY_ARE, Instead, read_examples
 from guardrails.input_rails import _harm_examples, _injection_examples, input_detectors
 from guardrails.schema import Embed
-from guardrails.seed_vectors import SeedVectors
+from guardrails.seed_vectors import SEED_VECTORS, SeedVectors
 from rag import quarantine
 from rag.catalog_headings import read_headings
 from rag.knowledge import Knowledge
 from serve.config import ServeConfig
 from serve.wiring import open_parts
 from tests.fakes import fake_knowledge, take_in
+
+KEPT = Path("models") / SEED_VECTORS
 
 RAILS_DIR = Path(__file__).parent.parent / "configs/guardrails"
 BENIGN, ATTACK = RAILS_DIR / "seeds/benign.txt", RAILS_DIR / "seeds/attack.txt"
@@ -69,7 +71,7 @@ HONEST = [
 
 @pytest.fixture(scope="module")
 def embed(embedder: Any) -> Embed:
-    return SeedVectors(embedder.encode, None)
+    return SeedVectors(embedder.encode, KEPT)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 import serve.schema
 import serve.schema_embeddings
 from guardrails import GuardrailsConfig, open_rails
+from guardrails.seed_vectors import SEED_VECTORS
 from rag.config import GeneratorConfig
 from rag.errors import GenerationError
 from rag.generate import Usage
@@ -38,6 +39,8 @@ from serve.app import create_app
 from serve.config import ServeConfig
 from serve.wiring import Parts
 from tests.fakes import FakeGenerator, raw
+
+KEPT = Path("models") / SEED_VECTORS
 
 VMOTION = "Which setting enables vMotion for vGPU?"
 OFF_TOPIC = "Who won the football world cup in 2010?"
@@ -116,7 +119,7 @@ def serving(parts: Parts) -> Iterator[str]:
 def open_over(folder: Path, embedder: Any, generator: Any = None, **values: Any) -> Parts:
     """Parts of one server's own: rails serve one event loop."""
     config = ServeConfig.model_validate({"data_dir": folder} | values)
-    rails = open_rails(GuardrailsConfig(), embed=embedder.encode)
+    rails = open_rails(GuardrailsConfig(), embed=embedder.encode, kept=KEPT)
     return Parts(config, open_knowledge(config, embedder), generator, rails)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from guardrails import Context, GuardrailsConfig, Secrets, Verdict, open_rails
+from guardrails.seed_vectors import SEED_VECTORS
 from rag.catalog import Catalog
 from rag.config import RagConfig
 from rag.errors import ContextOverflow, GenerationError
@@ -29,6 +30,8 @@ from serve.chat import Delta, Finished, Question, chat
 from serve.config import ServeConfig
 from serve.wiring import Parts, _plain, open_parts
 from tests.fakes import PUBLIC, FakeGenerator, raw, take_in
+
+KEPT = Path("models") / SEED_VECTORS
 
 VMOTION = "Which setting enables vMotion for vGPU?"
 QUESTIONS = [
@@ -142,7 +145,7 @@ async def ask(parts: Parts, text: str, *history: Message, **settings: Any) -> An
 
 @pytest.fixture(scope="module")
 def rails(embedder: Any) -> Any:
-    return open_rails(GuardrailsConfig(), embed=embedder.encode)
+    return open_rails(GuardrailsConfig(), embed=embedder.encode, kept=KEPT)
 
 
 def parts_of(knowledge: Knowledge, rails: Any, generator: Any = None, **settings: Any) -> Parts:
@@ -686,7 +689,7 @@ async def test_a_rail_that_fails_blocks(quoting: Parts, embedder: Any) -> None:
             raise RuntimeError("no memory")
         return embedder.encode(texts)
 
-    rails = open_rails(GuardrailsConfig(), embed=embed)
+    rails = open_rails(GuardrailsConfig(), embed=embed, kept=KEPT)
     broken = True
     answered = await ask(replace(quoting, rails=rails), "What is an NVIDIA vGPU profile?")
     assert "a safety check failed to run" in answered.text
@@ -778,6 +781,7 @@ async def test_the_real_rails_keep_the_canary_in(knowledge: Knowledge, told: str
         GuardrailsConfig(),
         embed=knowledge.embedder.encode,
         secrets=Secrets(CANARY, read_prompt("answer")),
+        kept=KEPT,
     )
     script = (f"The number is {told}. ", "And more. ", "End.")
     marking = parts_of(knowledge, rails, answer={"unsupported": "mark"})

@@ -23,7 +23,7 @@ import numpy as np
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from guardrails import GuardrailsConfig, Rails, open_rails
-from guardrails.detectors.likeness import fit
+from guardrails.detectors.likeness import Examples, fit
 from guardrails.examples import read_examples, read_folder
 from guardrails.figures import auroc
 from guardrails.schema import Direction, Embed
@@ -74,14 +74,15 @@ def folds(config: GuardrailsConfig, embed: Embed) -> dict[str, float]:
     section, folder = config.input.injection, config.rails_dir
     attack = _texts(folder / section.attack_seeds, folder / section.more_attacks)
     honest = _texts(folder / section.benign_seeds, folder / section.more_benign)
-    rows, vectors = [*attack, *honest], embed([*attack, *honest])
+    rows = np.array([*attack, *honest], dtype=object)
+    vectors = embed(list(rows))
     bad = np.arange(len(rows)) < len(attack)
     fold = np.random.default_rng(0).permutation(len(rows)) % FOLDS
     scores = np.zeros(len(rows))
     for number in range(FOLDS):
         known = fold != number
-        likeness = fit(vectors[known & bad], vectors[known & ~bad])
-        scores[~known] = likeness(vectors[~known])
+        sides = [Examples(tuple(rows[known & side]), vectors[known & side]) for side in (bad, ~bad)]
+        scores[~known] = fit(*sides)(list(rows[~known]), vectors[~known])
     blocked = scores > section.margin
     return {
         f"five folds, caught ({len(attack)} attacks)": float(blocked[bad].mean()),

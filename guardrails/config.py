@@ -32,7 +32,7 @@ class InjectionConfig(Section):
     """Rail `check injection`: attempts to override or to extract the instructions."""
 
     margin: float = Field(
-        0.22,
+        0.2,
         ge=-1,
         le=1,
         description="Block what scores above this on a scale from -1, like the benign seeds, to 1, "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.evidence import Recent, digest
+from guardrails.detectors.likeness import Examples, embedded
 from guardrails.detectors.patterns import read_lines
 from guardrails.errors import RailsConfigError
 from guardrails.schema import Embed, Vectors
@@ -54,7 +55,7 @@ def check_contradictions(
 
 def by_category(
     folder: Path, embed: Embed, key: str, instead: Instead = AS_THEY_ARE
-) -> tuple[dict[str, Vectors], Vectors]:
+) -> tuple[dict[str, Examples], Examples]:
     """Embedded examples of each category, a file each, and of benign.txt that sound alike.
 
     `key` is the setting that names the folder. Raises RailsConfigError.
@@ -67,8 +68,8 @@ def by_category(
             f"repository's configs/guardrails/{folder.name}, or correct {key}"
         )
     check_contradictions(files, benign)
-    blocked = {path.stem.replace("-", "_"): embed(texts) for path, texts in files.items()}
-    return blocked, embed(list(chain.from_iterable(benign.values())))
+    blocked = {path.stem.replace("-", "_"): embedded(texts, embed) for path, texts in files.items()}
+    return blocked, embedded(list(chain.from_iterable(benign.values())), embed)
 
 
 def remembered(embed: Embed) -> Embed:

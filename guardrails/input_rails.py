@@ -7,14 +7,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from guardrails.config import GuardrailsConfig
 from guardrails.detectors.gibberish import GibberishLimits, check_gibberish
 from guardrails.detectors.harm import HarmLimits, check_harm
 from guardrails.detectors.headings import harmless
 from guardrails.detectors.injection import InjectionLimits, check_injection, windows
-from guardrails.detectors.likeness import Likeness, fit
+from guardrails.detectors.likeness import Examples, Likeness, embedded, fit, joined
 from guardrails.detectors.patterns import load_phrases
 from guardrails.detectors.personal import KINDS, check_question, find_personal
 from guardrails.detectors.size import SizeLimits, check_size
@@ -29,7 +27,7 @@ from guardrails.examples import (
     read_folder,
     remembered,
 )
-from guardrails.schema import Context, Detector, Embed, Surprise, Vectors, Verdict
+from guardrails.schema import Context, Detector, Embed, Surprise, Verdict
 from guardrails.seed_vectors import SeedVectors
 
 
@@ -49,13 +47,13 @@ def input_detectors(
     seeds = SeedVectors(embed, kept)
     attack, benign = _injection_examples(config, seeds, instead)
     harms, harmless_ones = _harm_examples(config, seeds, instead)
-    benign_for_harm = np.vstack([harmless_ones, benign])
-    harmful = np.vstack(list(harms.values()))
+    benign_for_harm = joined([harmless_ones, benign])
+    harmful = joined(list(harms.values()))
     injection, harm = fit(attack, benign), fit(harmful, benign_for_harm)
     headings = harmless(honest, (injection, harm), seeds)
     if headings is not None:
-        injection = fit(attack, np.vstack([benign, headings]))
-        harm = fit(harmful, np.vstack([benign_for_harm, headings]))
+        injection = fit(attack, joined([benign, headings]))
+        harm = fit(harmful, joined([benign_for_harm, headings]))
     embed = remembered(embed)  # one pass of the embedder serves three rails
     topics = _topics(config, seeds, embed, instead)
     seeds.keep()
@@ -109,7 +107,7 @@ def _injection(
 
 def _injection_examples(
     config: GuardrailsConfig, embed: Embed, instead: Instead
-) -> tuple[Vectors, Vectors]:
+) -> tuple[Examples, Examples]:
     """Attacks and honest texts: the site's file and the folder of each."""
     section, folder = config.input.injection, config.rails_dir
     sides = [
@@ -124,20 +122,20 @@ def _injection_examples(
     ]
     check_contradictions(*sides)
     attack, benign = (
-        embed([piece for text in texts for piece in windows(text, section.max_windows)])
+        embedded([piece for text in texts for piece in windows(text, section.max_windows)], embed)
         for texts in (chain.from_iterable(side.values()) for side in sides)
     )
     return attack, benign
 
 
 def _harm(
-    config: GuardrailsConfig, likeness: Likeness, categories: Mapping[str, Vectors], embed: Embed
+    config: GuardrailsConfig, likeness: Likeness, categories: Mapping[str, Examples], embed: Embed
 ) -> Detector:
     section = config.input.harm
     detect = partial(
         check_harm,
         likeness=likeness,
-        categories=categories,
+        categories={name: known.vectors for name, known in categories.items()},
         embed=embed,
         limits=HarmLimits(section.margin, section.max_windows),
     )
@@ -146,7 +144,7 @@ def _harm(
 
 def _harm_examples(
     config: GuardrailsConfig, embed: Embed, instead: Instead
-) -> tuple[dict[str, Vectors], Vectors]:
+) -> tuple[dict[str, Examples], Examples]:
     folder = config.rails_dir / config.input.harm.examples
     return by_category(folder, embed, "guardrails.input.harm.examples", instead)
 

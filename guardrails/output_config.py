@@ -70,7 +70,7 @@ class ToxicConfig(_Bounded):
     """Rail `check toxic answer`: sentences that insult, threaten, harass or hate."""
 
     margin: float = Field(
-        0.2,
+        0.3,
         ge=-1,
         le=1,
         description="Block what scores above this on a scale from -1, like the honest examples, "

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from guardrails.config import GuardrailsConfig
 from guardrails.detectors.broken import BrokenLimits, check_broken
 from guardrails.detectors.commands import check_commands
 from guardrails.detectors.evidence import EvidenceCache
 from guardrails.detectors.grounded import check_grounded
 from guardrails.detectors.leaks import check_leaks, prepare
-from guardrails.detectors.likeness import fit
+from guardrails.detectors.likeness import fit, joined
 from guardrails.detectors.links import check_links
 from guardrails.detectors.personal import KINDS, check_answer, find_personal
 from guardrails.detectors.support import GroundedLimits
@@ -85,8 +83,8 @@ def _toxic(
     seeds.keep()
     return partial(
         check_toxic,
-        likeness=fit(np.vstack(list(toxic.values())), benign),
-        categories=toxic,
+        likeness=fit(joined(list(toxic.values())), benign),
+        categories={name: known.vectors for name, known in toxic.items()},
         cache=cache,
         embed=embed,
         limits=ToxicLimits(section.margin, section.max_chars),

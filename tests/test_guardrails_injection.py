@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from guardrails.detectors.injection import STEP, WINDOW, InjectionLimits, check_injection, windows
-from guardrails.detectors.likeness import fit
+from guardrails.detectors.likeness import embedded, fit
 from guardrails.detectors.neighbours import nearest_mean
 from guardrails.detectors.patterns import Pattern, pattern
 from guardrails.schema import Vectors, Verdict
@@ -21,7 +21,7 @@ def embed(texts: Sequence[str]) -> Vectors:
     return vectors
 
 
-LIKENESS = fit(embed(["evil deed", "evil evil"]), embed(["host", "a host"]))
+LIKENESS = fit(embedded(["evil deed", "evil evil"], embed), embedded(["host", "a host"], embed))
 
 
 def judge(text: str, extra: Sequence[Pattern] = ()) -> Verdict:

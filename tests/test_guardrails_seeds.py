@@ -18,7 +18,7 @@ from guardrails import Context, GuardrailsConfig, Rails, Verdict, open_rails
 from guardrails.__main__ import app
 from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.headings import harmless
-from guardrails.detectors.likeness import Likeness, fit
+from guardrails.detectors.likeness import Likeness, fit, joined
 from guardrails.examples import AS_THEY_ARE, Instead, read_examples
 from guardrails.input_rails import _harm_examples, _injection_examples, input_detectors
 from guardrails.schema import Embed
@@ -411,17 +411,14 @@ def rails(embed: Embed) -> tuple[Likeness, Likeness]:
     """Those of attacks and of harm, as they are without any heading."""
     attack, benign = _injection_examples(GuardrailsConfig(), embed, {})
     categories, lookalikes = _harm_examples(GuardrailsConfig(), embed, {})
-    harmful = np.vstack(list(categories.values()))
-    return fit(attack, benign), fit(harmful, np.vstack([lookalikes, benign]))
+    harmful = joined(list(categories.values()))
+    return fit(attack, benign), fit(harmful, joined([lookalikes, benign]))
 
 
 def kept(embed: Embed, rails: tuple[Likeness, Likeness], headings: Sequence[str]) -> set[str]:
     """Which of the headings count."""
     found = harmless(headings, rails, embed)
-    if found is None:
-        return set()
-    cosines = embed([flat(canonical(one)) for one in headings]) @ found.T
-    return {one for one, row in zip(headings, cosines, strict=True) if row.max() > 0.999}
+    return {one for one in headings if found and flat(canonical(one)) in found.texts}
 
 
 def test_headings_that_resemble_an_attack_are_refused(

@@ -47,8 +47,9 @@ def check_harm(
         return Verdict(False, RAIL, "words of despair", text, SELF_HARM, 1.0)
     if not any(char.isalpha() for char in plain):
         return Verdict(True, RAIL, "nothing to read", text)
-    vectors = embed(windows(plain, limits.max_windows))
-    margins = likeness(vectors)
+    pieces = windows(plain, limits.max_windows)
+    vectors = embed(pieces)
+    margins = likeness(pieces, vectors)
     worst = int(margins.argmax())
     margin = float(margins[worst])
     score = min(1.0, max(0.0, (1 + margin) / 2))

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.despair import DESPAIR
 from guardrails.detectors.direct_languages import LANGUAGES
 from guardrails.detectors.injection import WINDOW
 from guardrails.detectors.injection_patterns import DIRECT
-from guardrails.detectors.likeness import Likeness
+from guardrails.detectors.likeness import Examples, Likeness
 from guardrails.detectors.patterns import first_match
-from guardrails.schema import Embed, Vectors
+from guardrails.schema import Embed
 
 CLEARLY = -0.3
 """Score up to which a heading is taken for harmless; attacks begin above 0."""
 
 
-def harmless(texts: Sequence[str], rails: Sequence[Likeness], embed: Embed) -> Vectors | None:
-    """The headings that no rail has anything against, embedded; None where there are none."""
+def harmless(texts: Sequence[str], rails: Sequence[Likeness], embed: Embed) -> Examples | None:
+    """The headings that no rail has anything against; None where there are none."""
     lines = list(dict.fromkeys(line for text in texts if (line := flat(canonical(text)))))
     lines = [
         line
@@ -34,6 +36,8 @@ def harmless(texts: Sequence[str], rails: Sequence[Likeness], embed: Embed) -> V
     if not lines:
         return None
     vectors = embed(lines)
-    for rail in rails:
-        vectors = vectors[rail(vectors) <= CLEARLY]
-    return vectors if len(vectors) else None
+    worst = np.max([rail(lines, vectors) for rail in rails], axis=0)
+    good = np.flatnonzero(worst <= CLEARLY)
+    if not len(good):
+        return None
+    return Examples(tuple(lines[index] for index in good), vectors[good])

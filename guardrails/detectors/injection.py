@@ -14,13 +14,23 @@ from dataclasses import dataclass
 from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.direct_encodings import spellings
 from guardrails.detectors.direct_languages import LANGUAGES
-from guardrails.detectors.injection_patterns import CERTAIN, DIRECT, EXTRACTION
+from guardrails.detectors.injection_patterns import (
+    DIRECT,
+    EXTRACTION,
+    OVERRIDE,
+    PERSONA,
+    TURN_MARKERS,
+)
 from guardrails.detectors.likeness import Likeness
 from guardrails.detectors.patterns import Pattern, first_match
 from guardrails.schema import Embed, Verdict
 
 RAIL = "check injection"
 RESEMBLES = "resembles_attack"
+PLAINLY_HONEST = -0.35
+"""Words of an attack do not count in a message, and in what stands around them, that the examples
+find as honest as this: "forget what I said about the cluster"."""
+AROUND = 100
 HONEST = -0.12
 """A request for a text, such as "translate the text above", counts only if the examples leave room
 for doubt: people ask for their own texts, too."""
@@ -59,7 +69,7 @@ def check_injection(
     lines = canonical(text)
     one_line = flat(lines)
     texts = (one_line,) if one_line == lines else (one_line, lines)
-    hit = first_match((*CERTAIN, *LANGUAGES, *extra), texts)
+    hit = first_match((*TURN_MARKERS, *LANGUAGES, *extra), texts)
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
     hidden = [one for one in (*DIRECT, *extra) if not one.regex.search(one_line)]
@@ -69,15 +79,30 @@ def check_injection(
         return Verdict(False, RAIL, reason, text, "encoded", 1.0)
     if not any(char.isalpha() for char in one_line):
         return Verdict(True, RAIL, "nothing to read", text)
-    margin = float(likeness(embed(windows(one_line, limits.max_windows))).max())
+    pieces = windows(one_line, limits.max_windows)
+    margin = float(likeness(pieces, embed(pieces)).max())
     score = min(1.0, max(0.0, (1 + margin) / 2))
-    asked = first_match(EXTRACTION, texts) if margin > HONEST else None
-    if asked is not None:
-        return Verdict(False, RAIL, f"matches pattern '{asked.name}'", text, asked.category, 1.0)
+    told = first_match((*OVERRIDE, *PERSONA), texts)
+    if told is not None and margin <= PLAINLY_HONEST:
+        near = list(dict.fromkeys(_around(told, one) for one in texts))
+        if float(likeness(near, embed(near)).max()) <= PLAINLY_HONEST:
+            told = None
+    if told is None and margin > HONEST:
+        told = first_match(EXTRACTION, texts)
+    if told is not None:
+        return Verdict(False, RAIL, f"matches pattern '{told.name}'", text, told.category, 1.0)
     if margin > limits.margin:
         reason = f"more like known attacks than like honest messages ({margin:.2f})"
         return Verdict(False, RAIL, reason, text, RESEMBLES, score)
     return Verdict(True, RAIL, "", text, score=score)
+
+
+def _around(found: Pattern, text: str) -> str:
+    """The first place where a pattern occurs, with what stands around it; else all."""
+    match = found.regex.search(text)
+    if match is None:
+        return text[:WINDOW]
+    return text[max(0, match.start() - AROUND) : match.end() + AROUND][:WINDOW]
 
 
 def windows(text: str, most: int) -> list[str]:

@@ -216,7 +216,5 @@ TURN_MARKERS = (
         r"<system>(?=[^<]{0,300}\byou\b)",
     ),
 )
-CERTAIN = TURN_MARKERS + OVERRIDE + PERSONA
-"""What an honest question hardly ever says."""
-DIRECT = CERTAIN + EXTRACTION
+DIRECT = TURN_MARKERS + OVERRIDE + PERSONA + EXTRACTION
 """All patterns of the input rail."""

@@ -58,8 +58,9 @@ def check_toxic(
         return Verdict(False, RAIL, reason, text, "too_long", 1.0)
     if not sentences:
         return Verdict(True, RAIL, "nothing to read", text)
-    vectors = cache.vectors([flat(canonical(sentence)) for sentence in sentences], embed)
-    margins = likeness(vectors)
+    sentences = [flat(canonical(sentence)) for sentence in sentences]
+    vectors = cache.vectors(sentences, embed)
+    margins = likeness(sentences, vectors)
     worst = int(margins.argmax())
     margin = float(margins[worst])
     score = min(1.0, max(0.0, (1 + margin) / 2))

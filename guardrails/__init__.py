@@ -14,6 +14,7 @@ from guardrails.schema import GROUNDED, Context, Direction, Secrets, Verdict
 
 if TYPE_CHECKING:
     from guardrails.rails import Rails, open_rails
+    from guardrails.screen import open_screen
 
 __all__ = [
     "GROUNDED",
@@ -26,13 +27,18 @@ __all__ = [
     "Secrets",
     "Verdict",
     "open_rails",
+    "open_screen",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Rails` and `open_rails` on first use (PEP 562)."""
+    """Load `Rails` and what opens them on first use (PEP 562)."""
     if name in {"Rails", "open_rails"}:
         from guardrails import rails
 
         return getattr(rails, name)
+    if name == "open_screen":
+        from guardrails.screen import open_screen
+
+        return open_screen
     raise AttributeError(f"module 'guardrails' has no attribute {name!r}")

@@ -47,6 +47,8 @@ VARIABLE: Mapping[Direction, TransformTarget] = {
     "retrieval": TransformTarget.RELEVANT_CHUNKS,
     "output": TransformTarget.BOT_MESSAGE,
 }
+ENGINES: Sequence[tuple[Direction, ...]] = (("input", "output"), ("retrieval",))
+"""Directions that share an engine."""
 ACTION_LOG = "nemoguardrails.actions.action_dispatcher"
 
 
@@ -61,6 +63,7 @@ class NemoRails:
         generate: Generate | None,
         limits: Mapping[str, TimeLimit],
         check_seconds: float,
+        engines: Sequence[tuple[Direction, ...]] = ENGINES,
     ) -> None:
         _keep_texts_out_of_logs()
         self._check_seconds = check_seconds
@@ -68,7 +71,7 @@ class NemoRails:
         token = plug_embed(embed)
         self._flows: dict[Direction, list[str]] = {}
         self._engines: dict[Direction, LLMRails] = {}
-        for directions in (("input", "output"), ("retrieval",)):
+        for directions in engines:
             config = read_config(rails_dir)
             self._flows |= {name: list(getattr(config.rails, name).flows) for name in directions}
             _use_own_embedder(config, token)
@@ -81,7 +84,7 @@ class NemoRails:
             check_flows(engine, rails_dir)
             drop_unused_flows(engine)
             self._engines |= dict.fromkeys(directions, engine)
-        self.plain = {name: self._plain_steps(name, detectors, limits) for name in VARIABLE}
+        self.plain = {name: self._plain_steps(name, detectors, limits) for name in self._flows}
         """By direction: its flows as steps, None where NeMo has to run them."""
 
     def _plain_steps(

@@ -26,7 +26,7 @@ from guardrails.schema import (
     Surprise,
     Verdict,
 )
-from guardrails.screen import Screen
+from guardrails.screen import Screen, check_folder
 
 __all__ = ["Context", "Direction", "Rails", "Verdict", "open_rails"]
 
@@ -56,11 +56,7 @@ def open_rails(
     """
     if not config.enabled:
         return Rails(config, None, observe=observe)
-    if not config.rails_dir.is_dir():
-        raise RailsConfigError(
-            f"{config.rails_dir} is no folder; set guardrails.rails_dir to the folder with NeMo's "
-            "config.yml (the repository's is configs/guardrails)"
-        )
+    check_folder(config)
     retrieval = retrieval_detectors(config)
     honest = [text for text in honest if all(d(text, NOTHING).allowed for d in retrieval.values())]
     detectors = {

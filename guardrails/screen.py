@@ -12,6 +12,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from typing import Any
 import yaml
 
 from guardrails.config import GuardrailsConfig
+from guardrails.errors import RailsConfigError
 from guardrails.nemo import NemoRails
 from guardrails.plain_flows import Step, failure
-from guardrails.schema import Context, Verdict
+from guardrails.retrieval_rails import retrieval_detectors
+from guardrails.schema import Context, Embed, Generate, Verdict
 
 _NOTHING = Context()
 _AT_ONCE = 16
@@ -78,6 +81,40 @@ class Screen:
                 return Verdict(False, step.flow, reason, passed, category, verdict.score)
             passed, score = verdict.text if step.rewrites else passed, verdict.score
         return Verdict(True, steps[-1].flow if steps else "", "", passed, score=score)
+
+
+def open_screen(
+    config: GuardrailsConfig, *, embed: Embed, generate: Generate | None = None
+) -> Screen | None:
+    """The retrieval rails alone, without the examples of the others: opened in half a second.
+
+    None where rails are off. Raises RailsConfigError.
+    """
+    if not config.enabled:
+        return None
+    check_folder(config)
+    detectors = retrieval_detectors(config)
+    limits = {name: config.time_limits.get(name, config.time_limit) for name in detectors}
+    open_nemo = partial(
+        NemoRails,
+        config.rails_dir,
+        detectors,
+        embed,
+        generate,
+        limits,
+        config.check_seconds,
+        [("retrieval",)],
+    )
+    return Screen(config, open_nemo(), open_nemo)
+
+
+def check_folder(config: GuardrailsConfig) -> None:
+    """Raise RailsConfigError where there is no rails folder."""
+    if not config.rails_dir.is_dir():
+        raise RailsConfigError(
+            f"{config.rails_dir} is no folder; set guardrails.rails_dir to the folder with NeMo's "
+            "config.yml (the repository's is configs/guardrails)"
+        )
 
 
 def fingerprint(config: GuardrailsConfig, nemo: NemoRails) -> str:

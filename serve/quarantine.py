@@ -156,7 +156,7 @@ def recheck(
 
 
 def _recheck(config: ServeConfig) -> int:
-    from serve.wiring import open_screen
+    from serve.screen import open_screen
 
     catalog = Catalog(config)
     screen = open_screen(config)

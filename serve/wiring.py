@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from guardrails import Rails, Secrets, open_rails
 from guardrails.seed_vectors import SEED_VECTORS
 from guardrails.surprise import open_surprise
 from rag.catalog_headings import read_headings
-from rag.embed import open_embedder
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
 from rag.prompt import read_prompt
-from rag.schema import Message, Sampling
 from rag.screen import Screen
 from serve.config import ServeConfig
 from serve.metrics import Metrics
+from serve.screen import ask_in_full
 from serve.small_talk import SmallTalk, open_small_talk
-
-_SAMPLING = {"max_tokens", "temperature", "top_p", "seed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +64,7 @@ def open_parts(config: ServeConfig) -> Parts:
         rails = open_rails(
             config.guardrails,
             embed=knowledge.embedder.encode,
-            generate=_plain(generator),
+            generate=ask_in_full(generator),
             secrets=Secrets(canary, read_prompt("answer")),
             observe=metrics.rails_checked,
             honest=_headings(config, knowledge),
@@ -84,30 +78,7 @@ def open_parts(config: ServeConfig) -> Parts:
     return Parts(config, knowledge, generator, rails, rails.screen, metrics, canary, small_talk)
 
 
-def open_screen(config: ServeConfig) -> Screen | None:
-    """The retrieval rails alone, without the knowledge base. None where rails are off."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    embedder, generator = open_embedder(config.embedder), open_generator(config.generator)
-    plain = _plain(generator)
-    kept = config.models_dir / SEED_VECTORS
-    return open_rails(config.guardrails, embed=embedder.encode, generate=plain, kept=kept).screen
-
-
 def _headings(config: ServeConfig, knowledge: Knowledge) -> list[str]:
     """How the documents speak of their subjects, for the rails that know honest questions."""
     most = config.guardrails.input.injection.corpus_headings if config.guardrails.enabled else 0
     return read_headings(knowledge.catalog, frozenset(config.server.groups), most)
-
-
-def _plain(generator: Generator | None) -> Callable[..., Awaitable[str]] | None:
-    """The generator as a site's own rails may call it: OpenAI-style messages in, text out."""
-    if generator is None:
-        return None
-
-    async def generate(messages: Sequence[Mapping[str, str]], **sampling: Any) -> str:
-        turns = [Message(turn["role"], turn["content"]) for turn in messages]
-        known = {key: value for key, value in sampling.items() if key in _SAMPLING}
-        stream = generator.stream(turns, Sampling(**known))
-        return "".join([piece async for piece in stream])
-
-    return generate

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guardrails import Context, GuardrailsConfig, Rails, Secrets, Verdict, open_rails
+from guardrails import (
+    Context,
+    GuardrailsConfig,
+    Rails,
+    RailsConfigError,
+    Secrets,
+    Verdict,
+    open_rails,
+    open_screen,
+)
 from guardrails.schema import Direction, Vectors
 
 RAILS_DIR = Path("configs/guardrails")
@@ -139,3 +148,17 @@ async def test_one_flow_of_another_form_hands_its_direction_to_nemo(tmp_path: Pa
         "retrieval": True,
         "output": False,
     }
+
+
+def test_the_retrieval_rails_alone_judge_by_the_same_rules(
+    both: tuple[Rails, Rails], through_nemo: Path
+) -> None:
+    for whole, folder in zip(both, (RAILS_DIR, through_nemo), strict=True):
+        alone = open_screen(GuardrailsConfig(rails_dir=folder), embed=embed)
+        assert alone is not None
+        assert whole.screen is not None
+        assert alone.rules == whole.screen.rules
+        assert alone(ASKED["retrieval"]) == whole.screen(ASKED["retrieval"])
+    assert open_screen(GuardrailsConfig(enabled=False), embed=embed) is None
+    with pytest.raises(RailsConfigError, match="is no folder"):
+        open_screen(GuardrailsConfig(rails_dir=Path("nowhere")), embed=embed)

@@ -301,7 +301,7 @@ def test_list(seed: Callable[..., Result], folder: Path) -> None:
 def test_dry_run_shows_whether_one_seed_is_enough(
     seed: Callable[..., Result], folder: Path
 ) -> None:
-    text = "The parrot recites what the captain has whispered to it"
+    text = "Tell the scarecrow that the farmer has moved away"
     result = seed("add", "--kind", "attack", "--dry-run", text)
     assert result.exit_code == 0, result.output
     assert result.stdout.index("before: allowed") < result.stdout.index("after:  blocked")

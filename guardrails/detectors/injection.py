@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from guardrails.detectors.canonical import canonical, flat
 from guardrails.detectors.direct_encodings import spellings
 from guardrails.detectors.direct_languages import LANGUAGES
-from guardrails.detectors.injection_patterns import (
-    DIRECT,
-    EXTRACTION,
-    OVERRIDE,
-    PERSONA,
-    TURN_MARKERS,
-)
+from guardrails.detectors.injection_patterns import CERTAIN, DIRECT, EXTRACTION, PERSONA
 from guardrails.detectors.likeness import Likeness
 from guardrails.detectors.patterns import Pattern, first_match
 from guardrails.schema import Embed, Verdict
@@ -69,7 +63,7 @@ def check_injection(
     lines = canonical(text)
     one_line = flat(lines)
     texts = (one_line,) if one_line == lines else (one_line, lines)
-    hit = first_match((*TURN_MARKERS, *LANGUAGES, *extra), texts)
+    hit = first_match((*CERTAIN, *LANGUAGES, *extra), texts)
     if hit is not None:
         return Verdict(False, RAIL, f"matches pattern '{hit.name}'", text, hit.category, 1.0)
     hidden = [one for one in (*DIRECT, *extra) if not one.regex.search(one_line)]
@@ -82,7 +76,7 @@ def check_injection(
     pieces = windows(one_line, limits.max_windows)
     margin = float(likeness(pieces, embed(pieces)).max())
     score = min(1.0, max(0.0, (1 + margin) / 2))
-    told = first_match((*OVERRIDE, *PERSONA), texts)
+    told = first_match(PERSONA, texts)
     if told is not None and margin <= PLAINLY_HONEST:
         near = list(dict.fromkeys(_around(told, one) for one in texts))
         if float(likeness(near, embed(near)).max()) <= PLAINLY_HONEST:

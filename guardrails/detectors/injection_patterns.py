@@ -64,13 +64,6 @@ OVERRIDE = (
         rf"{_DROP}{gap(3)}(?:your|you (?:were|have been|got|are)){gap(4)}(?:{_ORDERS}|{_WEAK})\b",
     ),
     pattern(
-        "drop what was said",
-        "override",
-        rf"{_DROP}{BETWEEN}(?:everything|anything|all|what)(?:{BETWEEN}that)?"
-        rf"(?:{BETWEEN}(?:was|is|has been|came|you were|you have been|you've been|i|we)){{0,2}}"
-        rf"{BETWEEN}(?:said|above|before|told|written|stated|instructed|taught|learned)\b",
-    ),
-    pattern(
         "drop the above",
         "override",
         rf"^{_DROP} (?:all |everything )?(?:of )?(?:the )?(?:above|foregoing|aforementioned)\b",
@@ -145,6 +138,13 @@ EXTRACTION = (
 )
 PERSONA = (
     pattern(
+        "drop what was said",
+        "override",
+        rf"{_DROP}{BETWEEN}(?:everything|anything|all|what)(?:{BETWEEN}that)?"
+        rf"(?:{BETWEEN}(?:was|is|has been|came|you were|you have been|you've been|i|we)){{0,2}}"
+        rf"{BETWEEN}(?:said|above|before|told|written|stated|instructed|taught|learned)\b",
+    ),
+    pattern(
         "unrestricted persona",
         "jailbreak",
         rf"{_PLAY}{gap(8)}{_UNBOUND}{gap(3)}(?:ai|a\.i|assistant|model|chat ?bots?|bot|"
@@ -216,5 +216,7 @@ TURN_MARKERS = (
         r"<system>(?=[^<]{0,300}\byou\b)",
     ),
 )
-DIRECT = TURN_MARKERS + OVERRIDE + PERSONA + EXTRACTION
+CERTAIN = TURN_MARKERS + OVERRIDE
+"""What an honest message hardly ever says."""
+DIRECT = CERTAIN + PERSONA + EXTRACTION
 """All patterns of the input rail."""

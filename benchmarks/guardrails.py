@@ -43,6 +43,7 @@ from guardrails.seed_vectors import SEED_VECTORS
 from guardrails.surprise import open_surprise
 from rag.config import EmbedderConfig
 from rag.embed import open_embedder
+from rag.embed_cache import CachedEmbedder
 
 LOOKALIKES = Path("benchmarks/questions/lookalikes.txt").read_text(encoding="utf-8").splitlines()
 TOPICS = ("pay_bill", "car_rental", "vaccines", "play_music", "weather", "report_fraud")
@@ -84,7 +85,8 @@ def main() -> None:
 
 def open_parts(secrets: Secrets = NO_SECRETS) -> tuple[GuardrailsConfig, Embed, Rails]:
     """Settings, embedder and rails as `make run` opens them."""
-    config, embed = GuardrailsConfig(), open_embedder(EmbedderConfig()).encode
+    config = GuardrailsConfig()
+    embed = CachedEmbedder(open_embedder(EmbedderConfig()), 20_000).encode
     rails = open_rails(
         config,
         embed=embed,

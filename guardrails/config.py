@@ -124,7 +124,7 @@ class GroundedConfig(Section):
         "or with the opposite sense of the passage.",
     )
     candidates: int = Field(
-        6, ge=1, le=64, description="How many passage sentences are compared by embedding."
+        3, ge=1, le=64, description="How many passage sentences are compared by embedding."
     )
     cache_sentences: int = Field(
         4096, ge=16, le=1_000_000, description="Passage sentences whose embeddings are kept."

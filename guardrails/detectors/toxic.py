@@ -58,9 +58,11 @@ def check_toxic(
         return Verdict(False, RAIL, reason, text, "too_long", 1.0)
     if not sentences:
         return Verdict(True, RAIL, "nothing to read", text)
-    sentences = [flat(canonical(sentence)) for sentence in sentences]
-    vectors = cache.vectors(sentences, embed)
-    margins = likeness(sentences, vectors)
+    spelled = [flat(canonical(sentence)) for sentence in sentences]
+    # As it is where no disguise was undone: the vector is then the one that `check grounded` needs.
+    plain = zip(sentences, spelled, strict=True)
+    vectors = cache.vectors([one if one.lower() == low else low for one, low in plain], embed)
+    margins = likeness(spelled, vectors)
     worst = int(margins.argmax())
     margin = float(margins[worst])
     score = min(1.0, max(0.0, (1 + margin) / 2))

@@ -28,7 +28,8 @@ from rag.prompt import read_prompt
 from rag.schema import Message, Sampling
 from serve.chat import Delta, Finished, Question, chat
 from serve.config import ServeConfig
-from serve.wiring import Parts, _plain, open_parts
+from serve.screen import ask_in_full
+from serve.wiring import Parts, open_parts
 from tests.fakes import PUBLIC, FakeGenerator, raw, take_in
 
 KEPT = Path("models") / SEED_VECTORS
@@ -721,12 +722,12 @@ async def test_parts_open_from_a_configuration(models: Path, kb_data_dir: Path) 
 
 async def test_a_sites_own_rails_may_ask_the_generator() -> None:
     generator = Scripted("y", "es")
-    generate = _plain(generator)
+    generate = ask_in_full(generator)
     assert generate is not None
     said = await generate([{"role": "user", "content": "Is this safe?"}], max_tokens=3, top_k=7)
     assert said == "yes"
     assert generator.asked == [[Message("user", "Is this safe?")]]
-    assert _plain(None) is None
+    assert ask_in_full(None) is None
 
 
 # --- output that ends an answer -----------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One run: base model, data, method, objective, training, evaluation, export. One YAML file each."""
+"""One run: base model, data, method, objective, training, evaluation, export. A YAML file each."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Method = Literal[
 ]
 Objective = Literal["sft", "pretrain", "dpo", "kto", "reward", "rloo", "grpo"]
 Quantization = Literal["none", "nf4", "int8"]
+ExportFormat = Literal["adapter", "merged", "gguf_lora", "gguf", "ollama"]
 
 
 class Section(BaseModel):
@@ -183,12 +184,13 @@ class EvaluateConfig(Section):
 class ExportConfig(Section):
     """Artefacts that `export` writes below output_dir/export."""
 
-    formats: list[Literal["adapter", "merged", "gguf_lora", "gguf", "ollama"]] = Field(
-        default_factory=lambda: ["adapter"]
-    )
+    formats: list[ExportFormat] = Field(default_factory=lambda: list[ExportFormat](("adapter",)))
     gguf_type: Literal["f16", "q8_0"] = "q8_0"
     max_difference: float = Field(
         0.02, gt=0, description="Largest difference of log-probabilities to what was trained."
+    )
+    served_rows: int = Field(
+        64, ge=0, description="Validation rows that each GGUF artefact answers as it is served."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from guardrails import Rails, Secrets, open_rails
 from guardrails.seed_vectors import SEED_VECTORS
 from guardrails.surprise import open_surprise
+from rag.adapters import Offer
 from rag.catalog_headings import read_headings
 from rag.embed import open_embedder
 from rag.generate import Generator, open_generator
@@ -20,6 +22,7 @@ from rag.schema import Message, Sampling
 from rag.screen import Screen
 from serve.config import ServeConfig
 from serve.metrics import Metrics
+from serve.remembering import AnswerLog
 from serve.small_talk import SmallTalk, open_small_talk
 
 _SAMPLING = {"max_tokens", "temperature", "top_p", "seed"}
@@ -39,6 +42,10 @@ class Parts:
     """A random token in the instructions, new at each start; the output rails look for it."""
     small_talk: SmallTalk | None = None
     """None where greetings are looked up like questions."""
+    answers: AnswerLog = field(default_factory=AnswerLog)
+    """Remembers answers, and what callers say of them."""
+    adapters: Callable[[], Offer] = Offer
+    """The adapters in service at this moment."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -50,6 +57,7 @@ class Parts:
         return self.generator.count_tokens(text) if self.generator else -(-len(text) // 4)
 
     async def close(self) -> None:
+        await asyncio.to_thread(self.answers.close)
         if self.generator is not None:
             await self.generator.close()
         self.knowledge.close()
@@ -64,7 +72,7 @@ def open_parts(config: ServeConfig) -> Parts:
     small_talk = None if file.name == "none" else open_small_talk(file)
     knowledge = open_knowledge(config)
     try:
-        generator = open_generator(config.generator)
+        generator = open_generator(config.generator, adapters=True)
         metrics = Metrics()
         canary = secrets.token_hex(8) if config.guardrails.output.leaks.canary else ""
         rails = open_rails(
@@ -81,7 +89,17 @@ def open_parts(config: ServeConfig) -> Parts:
         knowledge.close()
         raise
     knowledge.screen = rails.screen  # what is ingested from now on is judged as it comes in
-    return Parts(config, knowledge, generator, rails, rails.screen, metrics, canary, small_talk)
+    return Parts(
+        config,
+        knowledge,
+        generator,
+        rails,
+        rails.screen,
+        metrics,
+        canary,
+        small_talk,
+        adapters=generator.adapters if generator else Offer,
+    )
 
 
 def open_screen(config: ServeConfig) -> Screen | None:

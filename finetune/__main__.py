@@ -107,7 +107,8 @@ def train(
 
     `python -m finetune train --config configs/finetune/lora-135m-cpu.yaml data.train=rows.jsonl`
 
-    On several GPUs: `accelerate launch -m finetune train --config ...`
+    On several GPUs: `accelerate launch --config_file configs/accelerate/gpus.yaml -m finetune train
+    ...`; in two processes on a CPU: `torchrun --nproc_per_node 2 -m finetune train ...`
     """
     steps.train(load(config, overrides), as_json, resume=resume, yes=yes, dry_run=dry_run)
 

@@ -91,7 +91,7 @@ def losses(
         nll = torch.nn.functional.cross_entropy(
             logits[:, :-1][where].float(), targets[where], reduction="none"
         )
-        parts = nll.split(wanted.sum(dim=1).tolist())
+        parts = torch.split(nll, wanted.sum(dim=1).tolist())
         for index, part in zip(batch, parts, strict=True):
             found[index] = RowLoss(float(part.double().sum()), part.numel())
         on_batch(len(batch))
@@ -129,4 +129,4 @@ def _until_end(
     tokens: Sequence[int], ends: Sequence[int], tokenizer: PreTrainedTokenizerBase
 ) -> str:
     cut = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
-    return str(tokenizer.decode(tokens[:cut], skip_special_tokens=True)).strip()
+    return str(tokenizer.decode(list(tokens[:cut]), skip_special_tokens=True)).strip()

@@ -132,7 +132,7 @@ def open_base(
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     path = run.model.path
     read_config(path)
     options: dict[str, Any] = {"dtype": placement.torch_weights, "local_files_only": True}
@@ -164,13 +164,15 @@ def quantization(run: RunConfig, placement: Placement) -> Any:
             f"model.quantization={run.model.quantization} needs bitsandbytes: "
             "pip install -e .[finetune]"
         ) from None
-    from transformers import BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig as Config
+
+    make: Any = Config
 
     # It warns of the same cast of inputs at every layer and step.
     logging.getLogger(bitsandbytes.__name__).setLevel(logging.ERROR)
     if run.model.quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
+        return make(load_in_8bit=True)
+    return make(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

@@ -32,7 +32,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from finetune.device import is_main_process, peak_bytes
 from finetune.errors import TrainingError
 from finetune.resume import mark_complete, rotate
-from finetune.run_folder import METRICS, read_lines, write_lines
+from finetune.run_folder import CHECKPOINTS, METRICS, read_lines, write_lines
 
 _PLAIN_LINES = 20
 """Lines that a whole run prints where there is no terminal to draw a bar in."""
@@ -92,7 +92,7 @@ class RunCallback(TrainerCallback):
         self._plain_at = 0
         self._step_began = 0.0
         self._last = (0.0, 0.0)  # tokens and seconds at the last report
-        self._shown = {"loss": "-", "speed": "-"}
+        self._shown: dict[str, Any] = {"loss": "-", "speed": "-"}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -152,7 +152,7 @@ class RunCallback(TrainerCallback):
     ) -> None:
         PartialState().wait_for_everyone()  # each process has written its own generator's state
         if is_main_process():
-            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            mark_complete(self.folder / CHECKPOINTS / f"checkpoint-{state.global_step}")
             rotate(self.folder, self.keep, state.best_model_checkpoint)
 
     def on_train_end(

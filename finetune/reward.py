@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 8
 
-RewardFunction = Callable[..., list[float | None]]
+RewardFunction = Callable[..., list[float]]
 
 
 def open_reward(run: RunConfig, placement: Placement) -> RewardFunction:

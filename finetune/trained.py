@@ -26,7 +26,8 @@ def open_trained(run: RunConfig, placement: Placement) -> PreTrainedModel:
     scores = run.objective.name == "reward"
     if folder.name == MODEL:
         whole = run.model_copy(update={"model": run.model.model_copy(update={"path": folder})})
-        return open_base(whole, placement, scores=scores).eval()
+        model: Any = open_base(whole, placement, scores=scores)
+        return model.eval()  # type: ignore[no-any-return]
     known = read_json(run.output_dir / BASE)["sha256"]
     if base_hash(run.model.path) != known:
         raise ModelError(
@@ -53,4 +54,5 @@ def base_of(run: RunConfig, model: Any, placement: Placement) -> Iterator[Any]:
         with model.disable_adapter():
             yield model
         return
-    yield open_base(run, placement).eval()
+    base: Any = open_base(run, placement)
+    yield base.eval()

@@ -128,7 +128,9 @@ def test_ia3_on_a_quantised_base_changes_every_factor(
 
 
 def test_a_run_that_learns_nothing_fails(tiny: Path, rows: Path, tmp_path: Path) -> None:
-    run = run_of(tiny, rows, tmp_path / "run", train={"learning_rate": 1e-30})
+    run = run_of(
+        tiny, rows, tmp_path / "run", method={"name": "ia3"}, train={"learning_rate": 1e-12}
+    )
     with pytest.raises(TrainingError, match=r"nothing was learned; raise train\.learning_rate"):
         train(run, resume=False, dry_run=False, progress=False, yes=True)
     assert not (tmp_path / "run" / "adapter").exists()

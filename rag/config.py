@@ -143,6 +143,18 @@ class GeneratorConfig(Section):
     api_key: str = ""
     timeout_s: float = Field(120.0, gt=0, le=3600)
     """For `openai`: longest silence of the endpoint before the request is given up."""
+    adapters: Path = Path("adapters")
+    """The adapter registry; it may be missing. Its promoted adapters are served."""
+    default_adapter: str = Field("promoted", min_length=1)
+    """What answers where the bare model is named: `promoted` is the first of those promoted, `none`
+    the bare model, anything else the adapter of that name. While that one is not in service, the
+    bare model answers."""
+    base_sha256: str = Field("", pattern="^([0-9a-f]{64})?$")
+    """Of the base in Hugging Face's form, as manifests of adapters state it; adapters of another
+    are left out. Empty: of the folder `hf` beside the GGUF file, where there is one."""
+    endpoint_adapters: tuple[str, ...] = ()
+    """For `openai`: the adapters that the endpoint has. Empty asks its `/models`, where vLLM lists
+    them."""
 
     @model_validator(mode="after")
     def _answer_fits(self) -> GeneratorConfig:

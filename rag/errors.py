@@ -9,7 +9,8 @@ RagError
 ├── IndexUnavailable   the vector index cannot be built or searched
 ├── EvaluationError    labelled questions or a corpus cannot be read
 └── GenerationError    the generator failed or is not reachable
-    └── ContextOverflow  the prompt does not fit into the model's context
+    ├── ContextOverflow  the prompt does not fit into the model's context
+    └── AdapterError   an adapter is broken, made for another base, or not in service
 """
 
 
@@ -57,3 +58,7 @@ class GenerationError(RagError):
 
 class ContextOverflow(GenerationError):
     """The prompt does not fit into the model's context."""
+
+
+class AdapterError(GenerationError):
+    """An adapter is broken, made for another base, or not in service."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rag.adapters import Offer
 from rag.config import GeneratorConfig
 from rag.errors import GenerationError
 from rag.schema import Message, Sampling
@@ -38,9 +39,10 @@ class Generator(Protocol):
         adapter: str | None = None,
         usage: Usage | None = None,
     ) -> AsyncGenerator[str]:
-        """Pieces of the answer as they are drawn.
+        """Pieces of the answer as they are drawn, by the bare model unless `adapter` is named.
 
-        Raises GenerationError, of which ContextOverflow where the prompt is too long.
+        Raises GenerationError, of which ContextOverflow where the prompt is too long and
+        AdapterError where the adapter is not in service.
         """
         ...
 
@@ -50,17 +52,24 @@ class Generator(Protocol):
 
     async def close(self) -> None: ...
 
+    def adapters(self) -> Offer:
+        """What `stream` takes as `adapter` now. Cheap: it is known, not looked up."""
+        ...
 
-def open_generator(config: GeneratorConfig) -> Generator | None:
-    """Load or connect to the configured generator; None for `extractive`, which needs none."""
+
+def open_generator(config: GeneratorConfig, *, adapters: bool = False) -> Generator | None:
+    """Load or connect to the configured generator; None for `extractive`, which needs none.
+
+    `adapters`: offer those in service, and follow what is promoted and rolled back.
+    """
     if config.provider == "llama_cpp":
         from rag.generate_llama_cpp import LlamaCppGenerator
 
-        return LlamaCppGenerator(config)
+        return LlamaCppGenerator(config, adapters=adapters)
     if config.provider == "openai":
         from rag.generate_openai import OpenAIGenerator
 
-        return OpenAIGenerator(config)
+        return OpenAIGenerator(config, adapters=adapters)
     if config.provider == "extractive":
         return None
     raise GenerationError(f"generator.provider '{config.provider}' is unknown")

@@ -1,39 +1,32 @@
 """GGUF models in this process, on llama.cpp's own server engine (xllamacpp).
 
 The engine batches the requests of all slots continuously and keeps the prompt prefix of each slot,
-so that a second question over the same passages starts sooner. It also listens on a loopback port,
-which cannot be switched off; a random key, never written anywhere, closes it to others.
+so that a second question over the same passages starts sooner.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import threading
 from collections.abc import AsyncGenerator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from rag.adapters import Offer, Registry
 from rag.config import GeneratorConfig
+from rag.engine_follow import AdapterEngines
+from rag.engine_llama_cpp import Engine
+from rag.engine_switch import EngineSwitch
 from rag.errors import ContextOverflow, GenerationError
 from rag.generate import Usage
 from rag.schema import Message, Sampling
-
-_PROMPT_BATCH = 256
-"""Tokens of a prompt between two chances to cancel; smaller ones would slow the prefill down."""
-_COUNT_TIMEOUT_S = 60.0
-"""Long, because generating threads may leave little of the CPU to whoever counts."""
-_QUIET = -1
 
 
 class LlamaCppGenerator:
     """See `rag.generate.Generator`."""
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, config: GeneratorConfig, *, adapters: bool = False) -> None:
+        """`adapters`: follow the registry `config.adapters`; without, the bare model alone."""
         path = Path(config.model)
         if not path.is_file():
             raise GenerationError(
@@ -41,23 +34,25 @@ class LlamaCppGenerator:
             )
         self.name = path.stem
         self.context_tokens = config.context_tokens
-        self._key = secrets.token_urlsafe(32)
-        self._server = _start(config, path, self._key)
-        self._http = httpx.Client(
-            base_url=self._server.listening_address,
-            headers={"Authorization": f"Bearer {self._key}"},
-            timeout=_COUNT_TIMEOUT_S,
-            trust_env=False,
-        )
-        # One thread a request in flight: each blocks in C++ without holding the GIL.
-        self._threads = ThreadPoolExecutor(4 * config.slots, thread_name_prefix="llama")
+        self._following: AdapterEngines | None = None
+        if adapters:
+            registry = Registry(config.adapters, path, config.base_sha256)
+            self._following = AdapterEngines(config, registry)
+            self._engines = self._following.engines
+        else:
+            self._engines = EngineSwitch(Engine(config))
+
+    @property
+    def engine(self) -> Engine:
+        """The one that new requests go to."""
+        return self._engines.current
+
+    def adapters(self) -> Offer:
+        return self._following.offer if self._following else Offer()
 
     def count_tokens(self, text: str) -> int:
-        try:
-            answer = self._http.post("/tokenize", json={"content": text}).raise_for_status()
-        except (httpx.HTTPError, RuntimeError) as error:  # the second once it is closed
-            raise GenerationError(f"the generator cannot count tokens: {error}") from error
-        return len(answer.json()["tokens"])
+        with self._engines.use() as engine:
+            return engine.count_tokens(text)
 
     async def stream(
         self,
@@ -66,9 +61,6 @@ class LlamaCppGenerator:
         adapter: str | None = None,
         usage: Usage | None = None,
     ) -> AsyncGenerator[str]:
-        if adapter is not None:
-            raise GenerationError("generator.provider llama_cpp serves no adapters yet")
-        request = _request(messages, sampling)
         usage = usage if usage is not None else Usage()
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[dict[str, Any] | BaseException | None] = asyncio.Queue()
@@ -82,62 +74,37 @@ class LlamaCppGenerator:
             hand_over(event)
             return cancelled.is_set()
 
-        def generate() -> None:
-            try:
-                if not cancelled.is_set():
-                    self._server.handle_chat_completions(request, on_event)
-                hand_over(None)
-            except Exception as error:  # whatever the engine raises goes to the caller
-                hand_over(error)
+        with self._engines.use(adapter) as engine:
+            request = _request(messages, sampling) | engine.scales(adapter)
 
-        try:
-            self._threads.submit(generate)
-        except RuntimeError as error:
-            raise GenerationError("the generator is closed: the server is stopping") from error
-        try:
-            while (event := await events.get()) is not None:
-                if isinstance(event, BaseException):
-                    raise GenerationError(f"the generator failed: {event}") from event
-                if text := _text(event, usage):
-                    yield text
-        finally:
-            cancelled.set()
+            def generate() -> None:
+                try:
+                    engine.chat(request, adapter, on_event, cancelled.is_set)
+                    hand_over(None)
+                except Exception as error:  # whatever the engine raises goes to the caller
+                    hand_over(error)
+
+            try:
+                engine.threads.submit(generate)
+            except RuntimeError as error:
+                raise GenerationError("the generator is closed: the server is stopping") from error
+            try:
+                while (event := await events.get()) is not None:
+                    if isinstance(event, BaseException):
+                        raise GenerationError(f"the generator failed: {event}") from event
+                    if text := _text(event, usage):
+                        yield text
+            finally:
+                cancelled.set()
+                engine.turns.wake()
 
     async def check(self) -> None:
         return None
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._http.close()
-
-
-def _start(config: GeneratorConfig, path: Path, key: str) -> Any:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(path)
-    params.n_parallel = config.slots
-    params.n_ctx = config.context_tokens * config.slots
-    params.n_batch = _PROMPT_BATCH
-    params.n_ubatch = _PROMPT_BATCH
-    params.cpuparams.n_threads = config.threads or _usable_cores()
-    params.port = 0
-    params.api_keys = [key]
-    params.ui = False
-    params.endpoint_slots = False
-    params.verbosity = _QUIET
-    try:
-        return xllamacpp.Server(params)
-    except RuntimeError as error:
-        raise GenerationError(
-            f"{path} cannot be loaded: {error}; is it a whole GGUF file? `make models` checks and "
-            "repairs the embedded one"
-        ) from error
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on; hyper-threads count, containers' CPU quotas do not."""
-    return max(1, len(os.sched_getaffinity(0)))
+        if self._following is not None:
+            await asyncio.to_thread(self._following.close)
+        self._engines.close()
 
 
 def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:

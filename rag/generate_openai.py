@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import openai
 
+from rag.adapters import Offer
 from rag.config import GeneratorConfig
 from rag.embed import without_secret
+from rag.endpoint_adapters import EndpointAdapters
 from rag.errors import ContextOverflow, GenerationError
 from rag.generate import Usage
 from rag.schema import Message, Sampling
@@ -21,7 +24,8 @@ _LONGEST_CHECK_S = 5.0
 class OpenAIGenerator:
     """See `rag.generate.Generator`. An adapter is a model name there, as in vLLM."""
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, config: GeneratorConfig, *, adapters: bool = False) -> None:
+        """`adapters`: offer those that the endpoint has and the registry promotes."""
         self.name = config.model
         self.context_tokens = config.context_tokens
         self._base_url = without_secret(config.base_url)  # it is shown in errors
@@ -32,6 +36,10 @@ class OpenAIGenerator:
             timeout=config.timeout_s,
             max_retries=2,
         )
+        self._endpoint = EndpointAdapters(config) if adapters else None
+
+    def adapters(self) -> Offer:
+        return self._endpoint.offer if self._endpoint else Offer()
 
     def count_tokens(self, text: str) -> int:
         return -(-len(text) // _CHARACTERS_PER_TOKEN)
@@ -94,6 +102,8 @@ class OpenAIGenerator:
             raise self._explain(error, self.name) from error
 
     async def close(self) -> None:
+        if self._endpoint is not None:
+            await asyncio.to_thread(self._endpoint.close)
         await self._client.close()
 
     def _explain(self, error: openai.OpenAIError, model: str) -> GenerationError:

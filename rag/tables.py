@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -30,7 +31,7 @@ facts = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
-    comment="catalog_id, generation, embedder, embedder_config, next_embedder: one row each",
+    comment="catalog_id, generation, embedder, embedder_config, next_embedder, feedback_salt",
 )
 
 generations = Table(
@@ -148,4 +149,33 @@ curated = Table(
     Column("decided", DateTime(timezone=True), nullable=False),
     Column("excerpt", String, nullable=False),
     comment="holds for a passage of these words for as long as its document has it",
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="as the API names it"),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("question", Text, nullable=False, comment="as the input rails let it pass"),
+    Column("history", JSON, nullable=False, comment="[{role, content}], oldest first"),
+    Column("passages", JSON, nullable=False, comment="[{title, text, uri}] as the model saw them"),
+    Column("answer", Text, nullable=False),
+    Column("adapter", String),
+    Column("groups", JSON, nullable=False, comment="sorted; of the caller who asked"),
+    Index("answers_by_age", "created"),
+    comment="kept for `server.feedback.keep_days`, and for good once there is feedback on them",
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("answer_id", ForeignKey("answers.id", ondelete="CASCADE"), nullable=False),
+    Column("caller", String, nullable=False, comment="salted hash"),
+    Column("kind", String, nullable=False, comment="vote, correction, comment or ideal"),
+    Column("value", Boolean, comment="of votes"),
+    Column("text", Text, comment="of all others"),
+    Column("given", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("answer_id", "caller", "kind", name="feedback_once"),
+    Index("feedback_by_age", "given"),
 )

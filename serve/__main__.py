@@ -1,4 +1,7 @@
-"""`python -m serve`: the API and the page over one knowledge base."""
+"""`python -m serve`: the API and the page over one knowledge base.
+
+`python -m serve feedback` is a program of its own: what stands behind `serve` are overrides.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,8 @@ def serve(
     """Start the server: an OpenAI-compatible API below `/v1`, the page at `/`, docs at `/docs`.
 
     Example: `python -m serve --port 8080 generator.provider=extractive`
+
+    What callers said of answers: `python -m serve feedback --help`
     """
     given = list(overrides or ())
     given += [f"server.host={host}"] if host is not None else []
@@ -126,6 +131,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def main() -> None:
     try:
+        if sys.argv[1:2] == ["feedback"]:
+            from serve.feedback_command import run as feedback
+
+            feedback(sys.argv[2:])
         cli()
     except (ServeError, RagError, GuardrailsError, settings.SettingsError) as error:
         err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)

@@ -22,6 +22,7 @@ from serve.reembedding import Reembedding
 from serve.routes_chat import chat_routes
 from serve.routes_documents import document_routes
 from serve.routes_embeddings import embedding_routes
+from serve.routes_feedback import feedback_routes
 from serve.routes_quarantine import quarantine_routes
 from serve.screening import Screening
 from serve.wiring import Parts
@@ -58,6 +59,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(SameOrigin, hosts=parts.config.server.allowed_hosts)
     app.add_middleware(TrustedHosts, hosts=trusted_hosts(parts.config.server))
     app.include_router(chat_routes(parts))
+    app.include_router(feedback_routes(parts))
     app.include_router(embedding_routes(parts))
     app.include_router(document_routes(parts))
     app.include_router(quarantine_routes(parts))

@@ -47,6 +47,8 @@ class Question:
     adapter: str | None = None
     filters: Filters | None = None
     """The documents to answer from; None: all that the caller may read."""
+    remember: bool = True
+    """False where the caller wants the answer forgotten at once; it takes no feedback then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ class Finished:
     usage: Usage = field(default_factory=Usage)
     stopped: str = ""
     """The category of output that ended the answer early."""
+    question: Question | None = None
+    """As the input rails let it pass: masked, and with what they left of its history."""
+    passages: list[Hit] = field(default_factory=list)
+    """What the answer could be made from, as the generator saw it."""
 
 
 async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finished, None]:
@@ -83,6 +89,8 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         verdict = await parts.rails.check("input", question.text, Context(earlier=earlier))
         end.verdicts.append(("input", verdict))
         history = await _clean_history(parts, question.history, end)
+    # As masked: nothing below sees more.
+    question = end.question = replace(question, text=verdict.text, history=tuple(history))
     if not verdict.allowed:
         end.finish_reason = "content_filter"
         async for event in _reply(
@@ -90,7 +98,6 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         ):
             yield event
         return
-    question = replace(question, text=verdict.text)  # as masked: nothing below sees more
 
     if said := await asyncio.to_thread(_small_talk, parts, question, bool(history)):
         async for event in _reply(said, end, timings):
@@ -136,6 +143,7 @@ async def chat(parts: Parts, question: Question) -> AsyncGenerator[Delta | Finis
         with timings("expand"):
             hits = await _expanded(parts, hits)
 
+    end.passages = list(hits)
     answer = Answer(hits, question.sampling, parts.count_tokens)
     async with aclosing(
         _sentences(parts, question, history, hits, quotes, end, timings)

@@ -13,6 +13,19 @@ from rag.config import RagConfig, Section
 _HOST = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]")
 
 
+class FeedbackConfig(Section):
+    """Answers are remembered, so that callers can say afterwards what was wrong with them."""
+
+    enabled: bool = True
+    """False remembers no answer and takes no feedback."""
+    keep_days: int = Field(30, ge=1, le=3650)
+    """An answer without feedback is forgotten after so many days; one with feedback is kept."""
+    max_answers: int = Field(10_000, ge=1, le=10_000_000)
+    """Answers without feedback that are kept at most, give or take one in a hundred."""
+    max_chars: int = Field(20_000, ge=100, le=1_000_000)
+    """Longest correction, comment or ideal answer."""
+
+
 class ServerConfig(Section):
     host: str = "127.0.0.1"
     """Nobody signs in yet: keep it on loopback, or behind a proxy that does the sign-in."""
@@ -39,6 +52,7 @@ class ServerConfig(Section):
     """A client that is silent for that long in the middle of its request is let go."""
     small_talk: Path = Path("configs/small_talk.yaml")
     """Greetings, thanks and the like, with what is said to them; `none` looks everything up."""
+    feedback: FeedbackConfig = FeedbackConfig()
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
     @field_validator("allowed_hosts")

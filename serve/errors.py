@@ -1,12 +1,12 @@
 """What `serve` raises on purpose.
 
-ServeError          a message for the terminal: the server cannot start
+ServeError          a message for the terminal: the server cannot start, a command not be done
 RequestError        a message for the caller, with its HTTP status and OpenAI's error code
 """
 
 
 class ServeError(Exception):
-    """The server cannot start. The message says what to do."""
+    """The server cannot start, or a command not be done. The message says what to do."""
 
 
 class RequestError(Exception):

@@ -14,10 +14,13 @@ from rag.schema import Message, Sampling
 from serve.answer import Citation
 from serve.chat import Finished, Question, chat
 from serve.http_errors import describe
+from serve.models import default_adapter
 from serve.page_citation import SourceDrawer
 from serve.page_elements import element, icon_button, press, text
+from serve.page_feedback import AnswerFeedback
 from serve.page_stages import STAGES, watched
 from serve.page_turn import Turn
+from serve.remembering import new_answer_id
 from serve.wiring import Parts
 
 _MOST_HISTORY = 20
@@ -56,6 +59,7 @@ class ChatPage:
         self._drawer = SourceDrawer(parts)
         self._welcome()
         client = ui.context.client
+        self._address = client.ip
         client.on_disconnect(lambda: self._left(client))
         client.on_delete(self.stop)
 
@@ -104,6 +108,7 @@ class ChatPage:
                     if isinstance(event, Finished):
                         citations.update({c.number: c for c in event.citations})
                         turn.finish(event)
+                        self._offer_feedback(turn, event)
                         self._remember(turn, event)
                     else:
                         turn.add(event.text)
@@ -120,7 +125,8 @@ class ChatPage:
     def _question(self, question: str) -> Question:
         generator = self._parts.config.generator
         sampling = Sampling(max_tokens=generator.max_tokens, temperature=generator.temperature)
-        return Question(question, sampling, self._parts.groups, tuple(self._history))
+        adapter = default_adapter(self._parts)
+        return Question(question, sampling, self._parts.groups, tuple(self._history), adapter)
 
     def _remember(self, turn: Turn, end: Finished) -> None:
         """Only answers: the rails judge earlier questions too, so one that was blocked would block
@@ -128,6 +134,12 @@ class ChatPage:
         if end.citations:
             self._history += [Message("user", turn.question), Message("assistant", end.text)]
             del self._history[:-_MOST_HISTORY]
+
+    def _offer_feedback(self, turn: Turn, end: Finished) -> None:
+        if self._parts.config.server.feedback.enabled:
+            answer_id = new_answer_id()
+            self._parts.answers.remember(self._parts, answer_id, end)
+            turn.below(partial(AnswerFeedback, self._parts, answer_id, end.text, self._address))
 
     def _open(self, citation: Citation | None) -> None:
         if citation is not None:

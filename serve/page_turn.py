@@ -62,6 +62,11 @@ class Turn:
                 show_sources(end.citations, self._open_source)
                 text(_took(end.timings), "timing", tag="p")
 
+    def below(self, show: Callable[[], object]) -> None:
+        """Let `show` build more under a reply that is finished."""
+        with self._extra:
+            show()
+
     def stop(self) -> None:
         """Leave what is there. Sources are named by a whole answer only, so its marks go dead."""
         self._body.content = render(self.answer, numbers=())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
@@ -19,7 +18,9 @@ from serve.chat import Delta, Finished, Question, chat
 from serve.config import ServeConfig
 from serve.errors import RequestError
 from serve.http_errors import describe, error_body
+from serve.models import adapters_out, chosen_adapter, model_names
 from serve.passages import passage
+from serve.remembering import new_answer_id
 from serve.schema import (
     AnswerMessage,
     ChatCompletion,
@@ -28,13 +29,12 @@ from serve.schema import (
     CitationOut,
     ClosestOut,
     ErrorOut,
-    ModelList,
-    ModelOut,
     SupportOut,
     UsageOut,
     VerdictOut,
     VsageOut,
 )
+from serve.schema_models import ModelList, ModelOut
 from serve.wiring import Parts
 
 _STARTED = int(time.time())
@@ -47,14 +47,13 @@ def chat_routes(parts: Parts) -> APIRouter:
 
     @router.get("/models", summary="What can be named as `model`")
     def list_models() -> ModelList:
-        server = parts.config.server
-        names = (server.model_name, server.embedding_model_name)
-        return ModelList(data=[ModelOut(id=name, created=_STARTED) for name in names])
+        data = [ModelOut(id=name, created=_STARTED) for name in model_names(parts)]
+        return ModelList(data=data, vsage=adapters_out(parts))
 
     @router.get("/models/{name}", summary="One of them")
     def get_model(name: str) -> ModelOut:
         if name != parts.config.server.embedding_model_name:
-            _check_model(name, parts.config)
+            chosen_adapter(parts, name)
         return ModelOut(id=name, created=_STARTED)
 
     @router.post(
@@ -73,7 +72,9 @@ def chat_routes(parts: Parts) -> APIRouter:
         end = await _until_disconnect(_finish(parts, question), request)
         if end is None:
             return Response(status_code=_CLIENT_GONE)
-        return JSONResponse(_completion(end, body.model).model_dump(mode="json"))
+        answer_id = new_answer_id()
+        parts.answers.remember(parts, answer_id, end)
+        return JSONResponse(_completion(answer_id, end, body.model).model_dump(mode="json"))
 
     return router
 
@@ -81,7 +82,7 @@ def chat_routes(parts: Parts) -> APIRouter:
 def to_question(body: ChatRequest, parts: Parts) -> Question:
     """What the flow needs of a request. Raises RequestError."""
     config = parts.config
-    _check_model(body.model, config)
+    adapter = chosen_adapter(parts, body.model)
     last = body.messages[-1]
     if last.role != "user":
         raise RequestError(
@@ -103,7 +104,10 @@ def to_question(body: ChatRequest, parts: Parts) -> Question:
         )
     history = tuple(_turn(message.role, message.text()) for message in body.messages[:-1])
     filters = body.vsage.filters.filters() if body.vsage and body.vsage.filters else None
-    return Question(last.text(), _sampling(body, config), parts.groups, history, filters=filters)
+    sampling = _sampling(body, config)
+    return Question(
+        last.text(), sampling, parts.groups, history, adapter, filters, remember=body.remember
+    )
 
 
 def _turn(role: str, text: str) -> Message:
@@ -123,16 +127,6 @@ def _sampling(body: ChatRequest, config: ServeConfig) -> Sampling:
         seed=body.seed,
         stop=tuple(text for text in stop if text),
     )
-
-
-def _check_model(name: str, config: ServeConfig) -> None:
-    if name != config.server.model_name:
-        raise RequestError(
-            404,
-            f"there is no model '{name}'; this server has '{config.server.model_name}'",
-            "model_not_found",
-            "model",
-        )
 
 
 async def _finish(parts: Parts, question: Question) -> Finished:
@@ -161,8 +155,8 @@ async def _server_sent(
     parts: Parts, question: Question, model: str, include_usage: bool
 ) -> AsyncGenerator[str, None]:
     """OpenAI's chunks; the last one before `[DONE]` carries `vsage`."""
-    head = {"id": _new_id(), "object": "chat.completion.chunk", "created": int(time.time())}
-    head["model"] = model
+    answer_id, created = new_answer_id(), int(time.time())
+    head = {"id": answer_id, "object": "chat.completion.chunk", "created": created, "model": model}
     usage = {"usage": None} if include_usage else {}
     yield _event({**head, **usage, "choices": [_choice({"role": "assistant", "content": ""})]})
     try:
@@ -171,6 +165,7 @@ async def _server_sent(
                 if isinstance(event, Delta):
                     yield _event({**head, **usage, "choices": [_choice({"content": event.text})]})
                 else:
+                    parts.answers.remember(parts, answer_id, event)
                     last = _choice({}, event.finish_reason)
                     vsage = to_vsage(event).model_dump(mode="json")
                     yield _event({**head, **usage, "choices": [last], "vsage": vsage})
@@ -191,20 +186,16 @@ def _choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _completion(end: Finished, model: str) -> ChatCompletion:
+def _completion(answer_id: str, end: Finished, model: str) -> ChatCompletion:
     choice = Choice(message=AnswerMessage(content=end.text), finish_reason=end.finish_reason)
     return ChatCompletion(
-        id=_new_id(),
+        id=answer_id,
         created=int(time.time()),
         model=model,
         choices=[choice],
         usage=_usage(end),
         vsage=to_vsage(end),
     )
-
-
-def _new_id() -> str:
-    return f"chatcmpl-{secrets.token_hex(12)}"
 
 
 def _usage(end: Finished) -> UsageOut:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from serve.schema_base import Described, Strict, Text
 from serve.schema_filters import FiltersIn, VsageIn
@@ -87,6 +87,21 @@ class ChatRequest(Strict):
     user: Text | None = Field(None, description="Accepted and ignored.")
     metadata: dict[Text, Text] | None = Field(None, description="Accepted and ignored.")
     vsage: VsageIn | None = Field(None, description="vSage's own parameters.")
+    _remember: bool = PrivateAttr(True)
+
+    @property
+    def remember(self) -> bool:
+        """False where OpenAI's `store` says so: the answer is not kept to take feedback on it."""
+        return self._remember
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_store(
+        cls, values: Any, handler: ModelWrapValidatorHandler[ChatRequest]
+    ) -> ChatRequest:
+        request = handler(values)
+        request._remember = not (isinstance(values, dict) and values.get("store") is False)
+        return request
 
     @model_validator(mode="before")
     @classmethod
@@ -197,18 +212,6 @@ class ChatCompletion(Described):
     choices: list[Choice]
     usage: UsageOut
     vsage: VsageOut
-
-
-class ModelOut(Described):
-    id: str = Field(examples=["vsage"])
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str = "vsage"
-
-
-class ModelList(Described):
-    object: Literal["list"] = "list"
-    data: list[ModelOut]
 
 
 class SearchRequest(Strict):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from guardrails import Rails, Secrets, open_rails
 from guardrails.seed_vectors import SEED_VECTORS
 from guardrails.surprise import open_surprise
+from rag.adapters import Offer
 from rag.catalog_headings import read_headings
 from rag.generate import Generator, open_generator
 from rag.knowledge import Knowledge, open_knowledge
@@ -15,6 +18,7 @@ from rag.prompt import read_prompt
 from rag.screen import Screen
 from serve.config import ServeConfig
 from serve.metrics import Metrics
+from serve.remembering import AnswerLog
 from serve.screen import ask_in_full
 from serve.small_talk import SmallTalk, open_small_talk
 
@@ -33,6 +37,10 @@ class Parts:
     """A random token in the instructions, new at each start; the output rails look for it."""
     small_talk: SmallTalk | None = None
     """None where greetings are looked up like questions."""
+    answers: AnswerLog = field(default_factory=AnswerLog)
+    """Remembers answers, and what callers say of them."""
+    adapters: Callable[[], Offer] = Offer
+    """The adapters in service at this moment."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -44,6 +52,7 @@ class Parts:
         return self.generator.count_tokens(text) if self.generator else -(-len(text) // 4)
 
     async def close(self) -> None:
+        await asyncio.to_thread(self.answers.close)
         if self.generator is not None:
             await self.generator.close()
         self.knowledge.close()
@@ -58,7 +67,7 @@ def open_parts(config: ServeConfig) -> Parts:
     small_talk = None if file.name == "none" else open_small_talk(file)
     knowledge = open_knowledge(config)
     try:
-        generator = open_generator(config.generator)
+        generator = open_generator(config.generator, adapters=True)
         metrics = Metrics()
         canary = secrets.token_hex(8) if config.guardrails.output.leaks.canary else ""
         rails = open_rails(
@@ -75,7 +84,17 @@ def open_parts(config: ServeConfig) -> Parts:
         knowledge.close()
         raise
     knowledge.screen = rails.screen  # what is ingested from now on is judged as it comes in
-    return Parts(config, knowledge, generator, rails, rails.screen, metrics, canary, small_talk)
+    return Parts(
+        config,
+        knowledge,
+        generator,
+        rails,
+        rails.screen,
+        metrics,
+        canary,
+        small_talk,
+        adapters=generator.adapters if generator else Offer,
+    )
 
 
 def _headings(config: ServeConfig, knowledge: Knowledge) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import sys
 import time
@@ -200,3 +202,65 @@ def run_rag(
     assert "Traceback" not in captured.out + captured.err
     assert isinstance(code, int)
     return Done(code, captured.out, captured.err)
+
+
+def write_lora(
+    path: Path,
+    seed: int = 0,
+    *,
+    strength: float = 0.3,
+    rank: int = 4,
+    width: int = 576,
+    layers: int = 30,
+    architecture: str = "llama",
+    tensor: str = "blk.{}.attn_q.weight",
+) -> Path:
+    """A GGUF LoRA with random weights; by default one that fits SmolLM2-135M and is heard."""
+    import gguf
+
+    random = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    writer = gguf.GGUFWriter(part, architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", float(rank))
+    for layer in range(layers):
+        name = tensor.format(layer)
+        for half, shape in (("lora_a", (rank, width)), ("lora_b", (width, rank))):
+            weights = random.normal(0, strength / rank**0.5, shape).astype(np.float32)
+            writer.add_tensor(f"{name}.{half}", weights)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    os.replace(part, path)
+    return path
+
+
+def add_adapter(folder: Path, name: str, sha256: str = "", **lora: Any) -> Path:
+    """An adapter in a registry, not promoted. Returns its GGUF file."""
+    file = write_lora(folder / name / "adapter.gguf", **lora)
+    base = {"path": "models/base/hf", "sha256": sha256, "model_type": "llama"}
+    own = hashlib.sha256(file.read_bytes()).hexdigest()
+    manifest = {
+        **dict.fromkeys(("created", "objective", "quantization", "chat_template_sha256"), ""),
+        "name": name,
+        "method": "lora",
+        "base": base,
+        "data": {},
+        "metrics": None,
+        "versions": {},
+        "artefacts": [{"format": "gguf_lora", "path": "adapter.gguf"}],
+        "files": {"adapter.gguf": {"sha256": own, "bytes": file.stat().st_size}},
+    }
+    (folder / name / "manifest.json").write_text(json.dumps(manifest))
+    return file
+
+
+def promote(folder: Path, *names: str) -> None:
+    """In one step, as the registry does it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "current.json.part"
+    part.write_text(json.dumps({"promoted": names, "history": []}))
+    os.replace(part, folder / "current.json")

@@ -55,8 +55,8 @@ def over_http(engine: LlamaCppGenerator, **settings: Any) -> OpenAIGenerator:
     known = {
         "provider": "openai",
         "model": engine.name,
-        "base_url": f"{engine._server.listening_address}/v1",
-        "api_key": engine._key,
+        "base_url": f"{engine.engine.address}/v1",
+        "api_key": engine.engine.key,
         "context_tokens": engine.context_tokens,
     }
     return OpenAIGenerator(GeneratorConfig(**(known | settings)))
@@ -309,15 +309,15 @@ async def test_a_closed_generator_says_so(gguf: Path) -> None:
         opened.count_tokens("text")
 
 
-async def test_no_adapters_yet(generator: Any) -> None:
-    with pytest.raises(GenerationError, match="adapters"):
+async def test_an_adapter_that_is_not_loaded(generator: Any) -> None:
+    with pytest.raises(GenerationError, match="'some-adapter' is not in service"):
         await anext(generator.stream(COLOURS, Sampling(2), "some-adapter"))
 
 
 def test_the_engine_is_closed_to_others(generator: Any) -> None:
     import httpx
 
-    url = generator._server.listening_address
+    url = generator.engine.address
     assert url.startswith("http://127.0.0.1:")
     for path in ("/v1/models", "/slots", "/props", "/metrics"):
         answer = httpx.get(url + path, trust_env=False)
@@ -522,12 +522,10 @@ async def test_finish_reasons_of_other_servers(said: str, known: str) -> None:
 
 SERVER = """
 import sys, time
-from pathlib import Path
 from rag.config import GeneratorConfig
-from rag.generate_llama_cpp import _start
-path = Path(sys.argv[1])
-config = GeneratorConfig(model=str(path), slots=1, context_tokens=1024)
-server = _start(config, path, "key")
+from rag.engine_llama_cpp import start_server
+config = GeneratorConfig(model=sys.argv[1], slots=1, context_tokens=1024)
+server = start_server(config, "key")
 print(server.listening_address, flush=True)
 time.sleep(120)
 """

@@ -1,0 +1,1 @@
+"""Data, checks, training, evaluation, export: from a company's examples to an adapter that serves."""

@@ -1,1 +1,1 @@
-"""Data, checks, training, evaluation, export: from a company's examples to an adapter that serves."""
+"""From a company's examples to an adapter that serves: data, training, evaluation, export."""

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 import settings
+from finetune.config import RunConfig
 from guardrails.config import GuardrailsConfig
 from rag.config import FOREIGN_SECTIONS, RagConfig
 from rag.sources.config import HttpSection, SourceSection
@@ -22,18 +23,21 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 CHAT = CONFIGS / "chat.yaml"
 NEMO = CONFIGS / "guardrails"
 """NeMo reads these itself; test_guardrails_rails.py opens them."""
+ACCELERATE = CONFIGS / "accelerate"
+"""For `accelerate launch`, which reads these itself."""
 SOURCES = CONFIGS / "sources.yaml"
 MODELS: dict[str, type[BaseModel]] = {
     "chat.yaml": ServeConfig,
     "sources.yaml": SourcesConfig,
     "small_talk.yaml": SmallTalkConfig,
+    "finetune": RunConfig,
 }
 """Which model a file, or all files of a folder, are validated by."""
 
 
 def own_files() -> list[Path]:
     found = [*CONFIGS.rglob("*.yaml"), *CONFIGS.rglob("*.yml")]
-    return sorted(path for path in found if NEMO not in path.parents)
+    return sorted(path for path in found if not {NEMO, ACCELERATE} & {*path.parents})
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@ PYTHON  ?= python3.11
 TORCH   ?= torch==2.13.0
 EXTRAS  ?=
 ARGS    ?=
+# Processes that share the tests, whole files each. 0: one after the other.
+JOBS    ?= 2
 VENV    := .venv
 PY      := $(VENV)/bin/python
 # One mark for each choice of extras, so that asking for another one installs it.
@@ -41,7 +43,7 @@ run: fetched  ## ingest docs/kb and serve on 127.0.0.1:8000 (ARGS="server.port=8
 	@$(PY) -m serve --ingest docs/kb $(ARGS)
 
 test: $(SETUP)-dev fetched  ## run the whole suite (ARGS="-k chat" selects)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(SETUP)-dev  ## format, lint, types
 	@$(PY) -m ruff format --check .

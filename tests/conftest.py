@@ -124,14 +124,24 @@ def knowledge(kb_data_dir: Path, embedder: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def running_server(tmp_path_factory: pytest.TempPathFactory, kb_data_dir: Path) -> Iterator[str]:
+def server_data(tmp_path_factory: pytest.TempPathFactory, kb_data_dir: Path) -> Path:
+    """The data folder of `running_server`: a copy of the sample documents."""
+    folder = tmp_path_factory.mktemp("server") / "data"
+    shutil.copytree(kb_data_dir, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running_server(server_data: Path) -> Iterator[str]:
     """Base URL of `python -m serve` in a process of its own, over a copy of the sample documents.
 
     Quotations alone, so that it starts and answers quickly; tests may add documents.
     """
-    folder = tmp_path_factory.mktemp("server") / "data"
-    shutil.copytree(kb_data_dir, folder)
-    overrides = [f"data_dir={folder}", "generator.provider=extractive", "server.log_level=warning"]
+    overrides = [
+        f"data_dir={server_data}",
+        "generator.provider=extractive",
+        "server.log_level=warning",
+    ]
     command = [sys.executable, "-m", "serve", "--port", "0", *overrides]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -47,6 +47,9 @@ def test_every_command_takes_the_options_shown(line: str) -> None:
     if (module, rest[0]) == ("guardrails", "quarantine"):  # handed on to the application
         entry = importlib.import_module("serve.quarantine")
         rest.pop(0)
+    elif (module, rest[0]) == ("serve", "feedback"):
+        module, entry = "serve.feedback", importlib.import_module("serve.feedback_command")
+        rest.pop(0)
     else:
         entry = importlib.import_module(f"{module}.__main__")
     command = typer.main.get_command(entry.cli if module == "serve" else entry.app)

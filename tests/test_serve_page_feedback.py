@@ -31,10 +31,9 @@ GOOD, BAD = '[aria-label="Good answer"]', '[aria-label="Bad answer"]'
 
 
 @pytest.fixture(scope="module")
-def data(running_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(running_server: str, server_data: Path) -> Path:
     """The data folder of the server that all tests of the page share."""
-    (folder,) = tmp_path_factory.getbasetemp().glob("server*/data")
-    return folder
+    return server_data
 
 
 def latest(data: Path) -> list[Feedback]:

@@ -34,6 +34,10 @@ Overrides = Annotated[
 ]
 DEFAULT = Path("configs/finetune/lora-135m-cpu.yaml")
 
+EXTRA = frozenset(
+    {"accelerate", "bitsandbytes", "datasets", "matplotlib", "peft", "pyarrow", "trl"}
+)
+"""Packages of the extra `finetune` that a step meets first."""
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -207,6 +211,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except settings.SettingsError as error:
         steps.err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(MISUSED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in EXTRA:
+            raise
+        need = f"{error.name} is not installed: run `make setup EXTRAS=finetune`"
+        steps.err.print(f"[bold red]error:[/] {need}", soft_wrap=True)
+        sys.exit(FAILED)
     except FinetuneError as error:
         steps.err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(FAILED)

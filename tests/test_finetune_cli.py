@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from finetune.__main__ import main
+
 ROOT = Path(__file__).parent.parent
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets")
@@ -161,3 +163,14 @@ def test_ctrl_c_keeps_a_checkpoint_that_resume_goes_on_from(
     assert process.returncode == 130, said
     assert "--resume goes on from it" in said
     assert list((tmp_path / "run" / "checkpoints").glob("checkpoint-*/complete.json"))
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def absent(*_: object) -> bool:
+        raise ModuleNotFoundError("No module named 'trl'", name="trl")
+
+    monkeypatch.setattr("finetune.steps.check", absent)
+    with pytest.raises(SystemExit) as caught:
+        main(["check"])
+    assert caught.value.code == 1
+    assert "make setup EXTRAS=finetune" in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,40 +16,12 @@ import pytest
 from finetune.__main__ import main
 
 ROOT = Path(__file__).parent.parent
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets")
 
 
 def finetune(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "finetune", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
-    """A Llama of random weights with the embedded model's tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    for name in TOKENIZER:
-        shutil.copy(models / "SmolLM2-135M-Instruct" / "hf" / name, folder / name)
-    return folder
 
 
 @pytest.fixture

@@ -24,34 +24,6 @@ from finetune.train_result import TrainResult
 pytestmark = pytest.mark.filterwarnings("default")  # of the libraries; ours would be errors
 
 WORDS = ("red", "green", "blue", "warm", "cold", "fast", "slow", "tall")
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
-    """A Llama of random weights with the embedded model's tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    for name in TOKENIZER:
-        shutil.copy(models / "SmolLM2-135M-Instruct" / "hf" / name, folder / name)
-    return folder
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:
